@@ -52,7 +52,7 @@ forget_origin() {
   local root=$1
   rm -rf "$root"/var/lib/apt/lists/* "$root"/var/cache/apt/* "$root"/var/log/apt "$root"/etc/apt/sources.list.d/* \
     "$root"/etc/apt/apt.conf.d/99mmdebstrap "$root"/etc/apt/auth.conf.d/* "$root"/etc/ssh/ssh_host_* \
-    "$root"/var/log/{dpkg.log,bootstrap.log,alternatives.log} "$root"/etc/resolv.conf "$root"/tmp/* "$root"/dev/* \
+    "$root"/var/log/{dpkg.log,bootstrap.log,alternatives.log} "$root"/etc/resolv.conf "$root"/tmp/* "${root:?}"/dev/* \
     "$root"/var/lib/systemd/{random-seed,credential.secret} "$root"/var/lib/dbus/machine-id
   echo "# no package source: this is a test root" > "$root/etc/apt/sources.list"
   echo el9-lab > "$root/etc/hostname"
