@@ -105,7 +105,7 @@ class Ops {
   // The cache's numbers of each row's position become k[r], v[r] ([rows, kv_heads * head_dim]).
   virtual void store_kv(const KvView& cache, Tensor k, Tensor v, const StepRows& rows) = 0;
   // out[r,h] = sum_j softmax_j(scale * q[r,h] . K[j,h'])  V[j,h'],  h' = h / (heads / kv_heads),
-  // over the cached positions j that the row sees; q and out are [rows, heads * head_dim]
+  // over the cached positions j that the row sees; q and out are [rows, heads * head_dim]; out may be q
   virtual void attend(Tensor out, Tensor q, const KvView& cache, const StepRows& rows, Attend how) = 0;
   // p = softmax(logits[r]); the top_k largest p, divided by their sum, times per_expert_scale[e]
   virtual void route(Routing& out, Tensor logits, Tensor per_expert_scale, int64_t top_k) = 0;
