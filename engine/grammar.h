@@ -17,7 +17,8 @@
 namespace gf {
 
 // off: the JSON starts at once. on: `<|channel>` first, then free text, and the JSON after `<channel|>`.
-enum class ThinkingMode { off, on };
+// open: the prompt has opened the thought already.
+enum class ThinkingMode { off, on, open };
 
 class Grammar;            // a compiled schema; immutable, may be shared by threads
 class GrammarVocabulary;  // the tokens of one tokenizer, arranged for grammars; the costly part to build
