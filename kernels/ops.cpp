@@ -24,6 +24,8 @@ Weight Weight::row_range(int64_t first, int64_t count) const {
   return part;
 }
 
+DType cache_dtype_of(std::string_view name) { return name == "reference" ? DType::f32 : DType::bf16; }
+
 std::unique_ptr<Ops> make_ops(std::string_view name, int /*threads*/) {
   if (name == "reference") return std::make_unique<ReferenceOps>();
   throw Error(Code::usage, "unknown ops \"", name, "\": expected reference");

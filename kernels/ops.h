@@ -79,6 +79,8 @@ class Ops {
   [[nodiscard]] virtual std::string_view name() const = 0;
   [[nodiscard]] virtual DType cache_dtype() const = 0;  // what keys and values are stored as
   virtual Buffer allocate(uint64_t bytes) = 0;          // zeroed
+  // By the one thread that will call the ops from now on, once: it is bound to a core.
+  virtual void attach_thread() {}
 
   // out[r] = table[tokens[r]] * scale
   virtual void embed(Tensor out, const Weight& table, std::span<const int32_t> tokens, float scale) = 0;
@@ -115,6 +117,8 @@ class Ops {
   virtual void combine_experts(Tensor out, Tensor x, const Routing& routing) = 0;
 };
 
+// What ops of that name store keys and values as; makes nothing.
+DType cache_dtype_of(std::string_view name);
 // "reference" or "cpu" (Code::usage for any other). threads 0: one per physical core that this process may use.
 std::unique_ptr<Ops> make_ops(std::string_view name, int threads);
 
