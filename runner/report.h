@@ -26,16 +26,9 @@ nlohmann::json build_report(const std::vector<JournalEntry>& entries);
 // report.json: indented by one space, keys in order, a newline at the end.
 std::string report_text(const nlohmann::json& report);
 
-// A waiver that counts needs two people and a date that lies ahead.
-struct Waiver {
-  std::string rule;
-  std::string author;
-  std::string approver;
-  std::string reason;
-  std::string expires;  // "2027-01-31" or a full time; the first second at which it no longer counts
-};
-// Why the waiver does not count at that time, or "" if it does. A finding whose waiver does not
-// count is a finding again.
-std::string waiver_problem(const Waiver& waiver, Time now);
+// A waiver counts while two people stand behind it and its date lies ahead. Why it does not count at
+// that time, or "" if it does: a finding whose waiver does not count is a finding again. `expires`
+// ("2027-01-31", or a full time) is the first second at which it no longer counts.
+std::string waiver_problem(std::string_view author, std::string_view approver, std::string_view expires, Time now);
 
 }  // namespace gf

@@ -13,7 +13,7 @@
 
 namespace gf {
 
-class Trust;  // bundles/trust.h
+struct Trust;  // bundles/trust.h
 
 struct ReportProblem {
   std::string file;  // in the folder

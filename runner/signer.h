@@ -16,14 +16,16 @@ class Channel;   // runner/channel.h
 class Launcher;  // runner/launcher.h
 
 struct ReportKey {
-  std::filesystem::path key;          // PEM, unencrypted, readable by root alone
-  std::filesystem::path certificate;  // PEM; intermediates may follow the signer's own
+  std::filesystem::path key;                 // PEM, unencrypted, readable by root alone
+  std::filesystem::path certificate;         // PEM, the signer's own
+  std::vector<std::filesystem::path> chain;  // PEM, the intermediates, without the anchor
 };
 
 // Detached CMS (DER) over the manifest, made by a child "signer".
 std::vector<std::byte> sign_in_child(Launcher& launcher, const ReportKey& key, std::string_view manifest);
 
-// Entry point "signer". Request: {"key": path, "certificate": path, "manifest": text}; answer:
+// Entry point "signer". Request: {"key": path, "certificate": path, "chain": [path],
+// "manifest": text}; answer:
 // {"signature": hex}.
 int signer_main(Channel& channel, const nlohmann::json& request, std::vector<Fd>& fds);
 
