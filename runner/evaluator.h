@@ -6,9 +6,11 @@
 
 #include <chrono>
 #include <cstddef>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <nlohmann/json_fwd.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -42,8 +44,8 @@ class Evaluator {
   [[nodiscard]] const BenchmarkInfo& benchmark() const { return benchmark_; }
 
   // Every rule of the profile, in document order. `xccdf_results`, if given, gets the XCCDF 1.2
-  // TestResult document of that scan; it is left empty when the scan had to be done rule by rule
-  // because a probe crashed or hung.
+  // TestResult document of that scan; when a probe crashed or hung, its rule is `error` in
+  // there too; it is left empty only if the profile could not be scanned whole even without those rules.
   std::vector<RuleState> scan(const RootView& view, std::vector<std::byte>* xccdf_results = nullptr);
 
   // These rules alone, in the order given, each evaluated as in a whole scan (platforms included). Ids
@@ -55,10 +57,17 @@ class Evaluator {
   void set_time_limit(std::chrono::milliseconds limit) { time_limit_ = limit; }
 
  private:
+  struct Answer {
+    std::vector<RuleState> states;
+    std::vector<std::byte> document;
+  };
   Evaluator(Child server, BenchmarkInfo benchmark);
-  std::vector<RuleState> evaluate(const RootView& view, const std::vector<std::string>& rule_ids, bool whole_profile,
-                                  std::vector<std::byte>* xccdf_results);
-  Channel connect();
+  // One evaluation process. No rules: the whole profile. Nothing, and why, when the process was lost.
+  std::optional<Answer> ask(const RootView& view, const std::vector<std::string>& rules,
+                            const std::vector<std::string>& counted_lost, bool wants_document, std::string& why_lost);
+  // Adds to `lost` the rules that took their process with them, and why.
+  std::vector<RuleState> one_by_one(const RootView& view, const std::vector<std::string>& rules,
+                                    std::map<std::string, std::string>& lost);
   std::mutex mutex_;  // of server_
   Child server_;
   BenchmarkInfo benchmark_;
