@@ -122,24 +122,49 @@ class Filter final : public TokenFilter {
     const int64_t room = state_.string_room();
     if (room < 0) {
       walk(vocabulary_.all(), affordable, bits);
-    } else {
+    } else if (!allow_from_cache(affordable, room, bits)) {
       // A plain token never costs more than standing still, and less while code points are missing.
       const int64_t cost = state_.cost();
       if (affordable >= cost || (affordable == cost - 1 && state_.string_need() > 0))
         add_bits(bits, vocabulary_.plain_in_string(room));
-      walk(vocabulary_.breaking(), affordable, bits);
-      for (const int32_t token : vocabulary_.high_bytes()) {
-        path_[1] = state_;
-        if (path_[1].step(static_cast<uint8_t>(vocabulary_.bytes(token)[0])) && path_[1].cost() <= affordable)
-          set_bit(bits, token);
-      }
+      allow_breaking(affordable, bits);
     }
     if (std::all_of(bits.begin(), bits.end(), [](uint64_t word) { return word == 0; }))
       throw Error(Code::internal, "the grammar allows no token with ", tokens_left, " left, and the text costs ",
                   state_.cost());
   }
 
-  void walk(const TokenTree& tree, int64_t affordable, std::span<uint64_t> bits) {
+  // Deep inside a long string, with tokens to spare, the mask is the same from token to token.
+  bool allow_from_cache(int64_t affordable, int64_t room, std::span<uint64_t> bits) {
+    const auto longest = static_cast<int64_t>(GrammarVocabulary::kMaxTokenBytes);
+    if (room < longest || state_.string_need() > 0) return false;
+    if (cached_bits_.empty() || !state_.is_in_same_string(cached_state_)) {
+      cached_state_ = state_;
+      cached_bits_ = vocabulary_.plain_in_string(room);
+      cached_cost_ = std::max(state_.cost(), allow_breaking(INT64_MAX, cached_bits_));
+    }
+    if (affordable < cached_cost_) return false;
+    add_bits(bits, cached_bits_);
+    return true;
+  }
+
+  // Tokens that do more inside a string than add whole characters. Returns the highest cost after one of them.
+  int64_t allow_breaking(int64_t affordable, std::span<uint64_t> bits) {
+    int64_t highest = walk(vocabulary_.breaking(), affordable, bits);
+    for (const int32_t token : vocabulary_.high_bytes()) {
+      path_[1] = state_;
+      if (!path_[1].step(static_cast<uint8_t>(vocabulary_.bytes(token)[0]))) continue;
+      const int64_t cost = path_[1].cost();
+      if (cost > affordable) continue;
+      highest = std::max(highest, cost);
+      set_bit(bits, token);
+    }
+    return highest;
+  }
+
+  // The same for all tokens of a tree.
+  int64_t walk(const TokenTree& tree, int64_t affordable, std::span<uint64_t> bits) {
+    int64_t highest = 0;
     path_[0] = state_;
     for (uint32_t i = 0; i < tree.nodes.size();) {
       const TokenTree::Node& node = tree.nodes[i];
@@ -149,10 +174,14 @@ class Filter final : public TokenFilter {
         i = node.next;
         continue;
       }
-      if (node.token_count > 0 && state.cost() <= affordable)
-        for (uint32_t t = 0; t < node.token_count; ++t) set_bit(bits, tree.tokens[node.first_token + t]);
       ++i;
+      if (node.token_count == 0) continue;
+      const int64_t cost = state.cost();
+      if (cost > affordable) continue;
+      highest = std::max(highest, cost);
+      for (uint32_t t = 0; t < node.token_count; ++t) set_bit(bits, tree.tokens[node.first_token + t]);
     }
+    return highest;
   }
 
   std::shared_ptr<const Grammar> grammar_;
@@ -162,6 +191,10 @@ class Filter final : public TokenFilter {
   std::vector<GrammarState> path_;  // by depth in the token tree
   int64_t first_tokens_left_ = -1;
   int64_t json_reserve_ = 0;
+  // What allow_from_cache() found last: where, which tokens, and what the costliest of them leads to.
+  GrammarState cached_state_;
+  std::vector<uint64_t> cached_bits_;
+  int64_t cached_cost_ = 0;
 };
 
 }  // namespace

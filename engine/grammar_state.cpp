@@ -293,4 +293,10 @@ int64_t GrammarState::string_need() const {
   return std::max<int64_t>(0, top().form->min_length - static_cast<int64_t>(top().value));
 }
 
+bool GrammarState::is_in_same_string(const GrammarState& other) const {
+  const auto same = [](const Open& a, const Open& b) { return a.form == b.form && a.at == b.at && a.index == b.index; };
+  return depth_ == other.depth_ && string_room() >= 0 &&
+         std::equal(open_.begin(), open_.begin() + depth_, other.open_.begin(), same);
+}
+
 }  // namespace gf

@@ -32,6 +32,8 @@ class GrammarState {
   // Inside a string and between two code points: how many more may come, how many must; otherwise -1.
   [[nodiscard]] int64_t string_room() const;
   [[nodiscard]] int64_t string_need() const;
+  // Both inside one string of the form; how much of it is written does not matter.
+  [[nodiscard]] bool is_in_same_string(const GrammarState& other) const;
 
  private:
   // One value that is open. `at`: a node of the literal tree, or a phase of its kind.
