@@ -36,7 +36,7 @@ while [ $# -gt 0 ]; do
         --work) work=$(readlink -m "$2") ;;
         --content) content=$(readlink -e "$2") || fail "--content: $2: no such file" ;;
         --profile) profile=$2 ;;
-        --target) target=$(readlink -e "$2") && [ -d "$target" ] || fail "--target: $2: no such folder" ;;
+        --target) [ -d "$2" ] || fail "--target: $2: no such folder"; target=$(readlink -e "$2") ;;
       esac
       shift 2 ;;
     *) fail "unknown argument $1 (see $0 --help)" ;;
@@ -44,8 +44,9 @@ while [ $# -gt 0 ]; do
 done
 [ "$(id -u)" = 0 ] || fail "must run as root, since it makes a root file system and changes it: sudo $0"
 [ "$target" != / ] || fail "--target / is this machine itself; the demo changes roots made for it"
+case $profile in *[!A-Za-z0-9._:-]*) fail "--profile: $profile is not a profile's id" ;; esac
 # These end up inside quotation marks in TOML files.
-for value in "$work" "$content" "$profile" "$target"; do
+for value in "$work" "$content" "$target"; do
   case $value in *['"\']* | *[[:cntrl:]]*) fail "quotation marks, backslashes and control characters are not supported in: $value" ;; esac
 done
 
