@@ -27,6 +27,10 @@ bool is_named(std::string_view path, std::span<const std::string> named_paths);
 // A named path (or its folder) needs this folder to exist: "/etc/a" for "/etc/a/b/c".
 bool is_parent_of_named(std::string_view folder, std::span<const std::string> named_paths);
 
+// One spelling for each place: no double or last slash, no "." component, /usr before bin, sbin, lib and
+// lib64, /run for /var/run.
+std::string canonical_path(std::string_view path);
+
 // Shell-like match of a whole path: '*' and '?' within a component, "**" over components.
 bool matches_glob(std::string_view glob, std::string_view path);
 

@@ -32,9 +32,8 @@ struct Guard {
   std::vector<AccessCheck> checks;
 };
 
-// The policy's word for a class of changes. The class is a guard's name or an effect's:
-// setuid, setgid, file_capabilities, ld_so_preload, authorized_keys, sudoers, cron, systemd_units,
-// uid0_account, device_node, unnamed_path.
+// The policy's word for a class of changes. The class is a guard's name or an effect's
+// (policy/effects.h).
 struct Grant {
   std::string of_class;
   std::vector<std::string> rules;  // exact rule ids, or "*"

@@ -6,10 +6,10 @@
 
 namespace gf {
 
-// Replaces with "[redacted: KIND]": password hashes as crypt(5) writes them ($1$, $2b$, $5$, $6$,
-// $y$, $gy$, $7$, $sha1$ ...), the password field of shadow lines, grub.pbkdf2 hashes, and PEM
-// private keys, whole or cut off. Text without any of them comes back as it was. The result is at
-// most twice as long as the text, plus 64 bytes.
+// Replaces by "[redacted ...]": password hashes as crypt(5) writes them ($1$, $2b$, $5$, $6$, $7$, $y$,
+// $gy$, $sha1$ ..., also with "\$"), grub.pbkdf2 hashes, the password fields of shadow(5) and old
+// passwd(5) lines, and PEM private keys, whole, cut off at the end, or cut off at the beginning. Other
+// text comes back as it was. The result is at most twice as long as the text.
 std::string redacted(std::string_view text);
 
 }  // namespace gf

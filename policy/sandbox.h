@@ -18,10 +18,13 @@ namespace gf {
 // bomb ends with the time limit, when the keeper kills the pid namespace.
 void enter_script_sandbox(const ScriptLimits& limits);
 
-// The same denials for libopenscap, which needs to see everything: besides the capabilities above
-// it keeps DAC_READ_SEARCH, SYS_PTRACE (reading /proc/PID) and AUDIT_READ-like views are not needed.
-// socket() of AF_INET and AF_INET6 is allowed, since libopenscap lists interfaces with one;
-// connect, bind, listen, accept and sending to an address are not.
+// The same denials for libopenscap, which runs in this very process and must see everything: it keeps
+// DAC_READ_SEARCH and SYS_PTRACE (to read /proc/PID of others) besides, and no resource limits are set.
+// socket() of AF_INET and AF_INET6 is allowed, since libopenscap lists interfaces with one; connect,
+// listen, accept, and binding or sending to an address are not, but for netlink (whose addresses
+// have 12 bytes, fewer than the kernel takes for any other network family): getifaddrs(3) does both.
+// sendmsg stays, since a filter cannot see its address and the results leave by it; the empty network
+// namespace is the barrier.
 void enter_evaluation_sandbox();
 
 }  // namespace gf

@@ -1,0 +1,52 @@
+// POSIX extended regular expressions by way of regcomp.
+#include "policy/pattern.h"
+
+#include <regex.h>
+
+#include "kernels/base/error.h"
+
+namespace gf {
+
+namespace {
+// Longer ones, or ones that count to thousands, can make regcomp use gigabytes.
+constexpr size_t kMaxExpressionBytes = 2048;
+
+void refuse_large_counts(std::string_view expression, std::string_view what) {
+  for (size_t i = 0; i + 3 < expression.size(); ++i) {
+    if (expression[i] != '{') continue;
+    size_t digits = 0;
+    for (size_t j = i + 1; j < expression.size() && expression[j] != '}'; ++j) {
+      digits = expression[j] == ',' ? 0 : digits + 1;
+      if (digits > 2) throw Error(Code::input, what, ": repetition counts above 99 are not allowed in a pattern");
+    }
+  }
+}
+}  // namespace
+
+Pattern::Pattern(std::string_view expression, std::string_view what) : expression_(expression) {
+  if (expression.empty()) throw Error(Code::input, what, ": expected a pattern, found an empty text");
+  if (expression.size() > kMaxExpressionBytes || expression.find('\0') != std::string_view::npos) {
+    throw Error(Code::input, what, ": expected a pattern of at most ", kMaxExpressionBytes,
+                " bytes without NUL, found ", expression.size(), " bytes");
+  }
+  refuse_large_counts(expression, what);
+  auto compiled = std::make_unique<regex_t>();
+  const int failed = regcomp(compiled.get(), expression_.c_str(), REG_EXTENDED | REG_ICASE | REG_NOSUB | REG_NEWLINE);
+  if (failed != 0) {
+    char reason[128];
+    regerror(failed, compiled.get(), reason, sizeof reason);
+    throw Error(Code::input, what, ": pattern ", expression_, " is not a regular expression: ", reason);
+  }
+  compiled_ = std::shared_ptr<const void>(compiled.release(), [](const void* held) {
+    auto* regex = static_cast<regex_t*>(const_cast<void*>(held));
+    regfree(regex);
+    delete regex;
+  });
+}
+
+bool Pattern::found_in(const std::string& text) const {
+  const auto* regex = static_cast<const regex_t*>(compiled_.get());
+  return regexec(regex, text.c_str(), 0, nullptr, 0) == 0;
+}
+
+}  // namespace gf
