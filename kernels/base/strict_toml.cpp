@@ -239,6 +239,7 @@ std::vector<std::string> TomlTable::keys() const {
     return place(a) < place(b);
   });
   std::vector<std::string> names;
+  names.reserve(found.size());
   for (const toml::key* key : found) names.emplace_back(key->str());
   return names;
 }
