@@ -1,6 +1,7 @@
 #include "kernels/ops.h"
 
 #include "kernels/base/error.h"
+#include "kernels/cpu/cpu_ops.h"
 #include "kernels/reference/reference_ops.h"
 
 namespace gf {
@@ -26,9 +27,10 @@ Weight Weight::row_range(int64_t first, int64_t count) const {
 
 DType cache_dtype_of(std::string_view name) { return name == "reference" ? DType::f32 : DType::bf16; }
 
-std::unique_ptr<Ops> make_ops(std::string_view name, int /*threads*/) {
+std::unique_ptr<Ops> make_ops(std::string_view name, int threads) {
   if (name == "reference") return std::make_unique<ReferenceOps>();
-  throw Error(Code::usage, "unknown ops \"", name, "\": expected reference");
+  if (name == "cpu") return make_cpu_ops(threads);
+  throw Error(Code::usage, "unknown ops \"", name, "\": expected reference or cpu");
 }
 
 }  // namespace gf
