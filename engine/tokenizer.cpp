@@ -2,6 +2,7 @@
 #include "engine/tokenizer.h"
 
 #include <array>
+#include <bit>
 #include <limits>
 #include <unordered_map>
 
@@ -122,10 +123,33 @@ uint32_t code_point_of(std::string_view sequence) {
   return value;
 }
 
-using IdsByText = std::unordered_map<std::string_view, int32_t>;
+// Text -> id, for the million look-ups of loading: open addressing, at most half full.
+class TextIndex {
+ public:
+  explicit TextIndex(size_t texts) : slots_(std::bit_ceil(2 * texts + 2), Slot{{}, -1}) {}
+  // The id that the text has; `id` if it is new.
+  int32_t add(std::string_view text, int32_t id) {
+    Slot& slot = slots_[slot_of(text)];
+    if (slot.id < 0) slot = {text, id};
+    return slot.id;
+  }
+  [[nodiscard]] int32_t find(std::string_view text) const { return slots_[slot_of(text)].id; }  // -1: not there
+
+ private:
+  struct Slot {
+    std::string_view text;
+    int32_t id;
+  };
+  [[nodiscard]] size_t slot_of(std::string_view text) const {
+    size_t slot = std::hash<std::string_view>()(text) & (slots_.size() - 1);
+    while (slots_[slot].id >= 0 && slots_[slot].text != text) slot = (slot + 1) & (slots_.size() - 1);
+    return slot;
+  }
+  std::vector<Slot> slots_;
+};
 
 // Every token's text in the order of ids. Throws for an id or a text that is there twice, and for a gap.
-std::vector<std::string_view> texts_by_id(const TokenizerFile& file, IdsByText& ids, std::string_view what) {
+std::vector<std::string_view> texts_by_id(const TokenizerFile& file, TextIndex& ids, std::string_view what) {
   std::vector<std::string_view> texts;
   const auto place = [&](std::string_view text, int32_t id) {
     if (static_cast<size_t>(id) >= texts.size()) texts.resize(static_cast<size_t>(id) + 1);
@@ -135,21 +159,21 @@ std::vector<std::string_view> texts_by_id(const TokenizerFile& file, IdsByText& 
                   printable(shortened(text, 60)), "\"");
     slot = text;
   };
-  ids.reserve(file.vocab.size() + file.added.size());
   for (size_t i = 0; i < file.vocab.size(); ++i) {
-    if (!ids.emplace(file.vocab[i], file.vocab_ids[i]).second)
-      throw Error(Code::input, what, ": model.vocab: token \"", printable(shortened(file.vocab[i], 60)), "\" twice");
     place(file.vocab[i], file.vocab_ids[i]);
+    if (ids.add(file.vocab[i], file.vocab_ids[i]) != file.vocab_ids[i])
+      throw Error(Code::input, what, ": model.vocab: token \"", printable(shortened(file.vocab[i], 60)), "\" twice");
   }
-  IdsByText seen;
-  for (const AddedToken& token : file.added) {
-    if (!seen.emplace(token.content, token.id).second)
+  TextIndex seen(file.added.size());
+  for (size_t i = 0; i < file.added.size(); ++i) {
+    const AddedToken& token = file.added[i];
+    if (seen.add(token.content, static_cast<int32_t>(i)) != static_cast<int32_t>(i))
       throw Error(Code::input, what, ": added token \"", printable(token.content), "\" twice");
-    const auto [known, is_new] = ids.emplace(token.content, token.id);
-    if (is_new) place(token.content, token.id);
-    if (known->second != token.id)
+    const bool is_new = ids.find(token.content) < 0;
+    if (const int32_t known = ids.add(token.content, token.id); known != token.id)
       throw Error(Code::input, what, ": added token \"", printable(token.content), "\" has id ", token.id, ", and id ",
-                  known->second, " in model.vocab");
+                  known, " in model.vocab");
+    if (is_new) place(token.content, token.id);
   }
   for (size_t id = 0; id < texts.size(); ++id)
     if (texts[id].empty()) throw Error(Code::input, what, ": no token has id ", id, ", and larger ids are used");
@@ -161,7 +185,7 @@ std::vector<std::string_view> texts_by_id(const TokenizerFile& file, IdsByText& 
 
 Tokenizer Tokenizer::parse(std::string_view tokenizer_json, std::string_view what) {
   const TokenizerFile file = read_tokenizer_file(tokenizer_json, what);
-  IdsByText ids;
+  TextIndex ids(file.vocab.size() + file.added.size());
   const std::vector<std::string_view> texts = texts_by_id(file, ids, what);
 
   auto tables = std::make_unique<Tables>(file.merges.size() / 2);
@@ -174,9 +198,8 @@ Tokenizer Tokenizer::parse(std::string_view tokenizer_json, std::string_view wha
     tables->specials.emplace(token.content, token.id);
   }
   for (unsigned byte = 0; byte < 256; ++byte) {
-    const auto found = ids.find(hex_name(byte));
-    if (found == ids.end()) throw Error(Code::input, what, ": byte token \"", hex_name(byte), "\" is missing");
-    tables->byte_ids[byte] = found->second;
+    tables->byte_ids[byte] = ids.find(hex_name(byte));
+    if (tables->byte_ids[byte] < 0) throw Error(Code::input, what, ": byte token \"", hex_name(byte), "\" is missing");
   }
 
   tables->code_points.assign(0x110000, -1);
@@ -195,11 +218,11 @@ Tokenizer Tokenizer::parse(std::string_view tokenizer_json, std::string_view wha
   }
 
   const auto need = [&](std::string_view text, size_t rank) {
-    const auto found = ids.find(text);
-    if (found == ids.end())
+    const int32_t found = ids.find(text);
+    if (found < 0)
       throw Error(Code::input, what, ": model.merges: entry ", rank, ": \"", printable(shortened(text, 60)),
                   "\" is not in model.vocab");
-    return found->second;
+    return found;
   };
   std::string joined_text;
   for (size_t rank = 0; rank < file.merges.size() / 2; ++rank) {
