@@ -81,6 +81,9 @@ class Compiler {
         throw Error(Code::input, path, ": ", printable(shortened(dumped(value), 80)), " is not of type ",
                     printable(type));
       texts.push_back(dumped(value));
+      if (texts.back().size() > kMaxSchemaTextBytes)
+        throw Error(Code::input, path, ": a value of ", texts.back().size(), " bytes; the limit is ",
+                    kMaxSchemaTextBytes);
     };
     if (schema.has("const")) {
       add(schema.any("const"), schema.path() + ".const");
@@ -152,6 +155,10 @@ class Compiler {
         names.push_back(name);
     if (names.size() > kMaxSchemaMembers)
       throw Error(Code::input, properties.path(), ": more than ", kMaxSchemaMembers, " members");
+    for (const std::string& name : names)
+      if (name.size() > kMaxSchemaTextBytes)
+        throw Error(Code::input, properties.path(), ": a name of ", name.size(), " bytes; the limit is ",
+                    kMaxSchemaTextBytes);
     for (const std::string& name : names) made.members.push_back(form(properties.object(name), depth + 1));
     member_texts(made, names, required);
   }

@@ -60,6 +60,7 @@ struct SchemaForm {
 inline constexpr int32_t kMaxSchemaDepth = 16;
 inline constexpr size_t kMaxSchemaMembers = 64;
 inline constexpr size_t kMaxSchemaChoices = 4096;
+inline constexpr size_t kMaxSchemaTextBytes = 4096;  // of one choice, or of a member's name
 inline constexpr int64_t kMaxSchemaLength = int64_t{1} << 20;
 inline constexpr int64_t kMaxSchemaItems = int64_t{1} << 16;
 inline constexpr int64_t kMaxSchemaInteger = 1'000'000'000'000'000'000;

@@ -380,6 +380,56 @@ TEST_CASE("a_schema_deeper_than_the_limit_is_refused") {
   CHECK(error_of([&] { gf::compile_schema(nested(17), vocabulary()); }).code() == Code::input);
 }
 
+TEST_CASE("texts_of_a_schema_are_limited_in_size") {
+  const std::string longest(4094, 'x'), too_long(4095, 'x');
+  const auto constant = [](const std::string& text) {
+    return json{{"type", "object"}, {"properties", {{"a", {{"const", text}}}}}};
+  };
+  const auto named = [](const std::string& name) {
+    return json{{"type", "object"}, {"properties", {{name, {{"type", "null"}}}}}};
+  };
+  CHECK_NOTHROW(gf::compile_schema(constant(longest), vocabulary()));
+  CHECK(error_of([&] { gf::compile_schema(constant(too_long), vocabulary()); }).code() == Code::input);
+  CHECK(error_of([&] { gf::compile_schema(named(too_long + "yz"), vocabulary()); }).code() == Code::input);
+}
+
+TEST_CASE("mutated_schemas_are_refused_or_obeyed_and_never_crash") {
+  Random random(23);
+  const std::string original = plan_schema().dump();
+  const std::vector<std::string> words = {
+      "\"type\"", "\"string\"", "\"object\"", "\"array\"", "\"integer\"",          "\"items\"", "{}",  "[]",
+      "null",     "-1",         "0",          "1e9",       "99999999999999999999", "\"a\"",     "true"};
+  int refused = 0, obeyed = 0;
+  for (uint64_t run = 0; run < 1200; ++run) {
+    std::string text = original;
+    for (size_t changes = 1 + random() % 3; changes > 0; --changes) {
+      const size_t at = random() % text.size();
+      // Whole words at the places of whole words keep most of them JSON.
+      const size_t from = text.find_first_of(":[,", at);
+      const size_t end = from == std::string::npos ? from : text.find_first_of(",}]", from + 1);
+      if (end != std::string::npos && random() % 4 != 0)
+        text.replace(from + 1, end - from - 1, words[random() % words.size()]);
+      else
+        text[at] = static_cast<char>(' ' + random() % 95);
+    }
+    try {
+      const json schema = gf::parse_json(text, "schema");
+      const auto grammar = gf::compile_schema(schema, vocabulary());
+      const int64_t least = gf::least_tokens(*grammar, ThinkingMode::off);
+      if (least > 3000) continue;
+      Sampler sampler(run, static_cast<int>(run % 4));
+      INFO(text);
+      require_fit(generate(grammar, ThinkingMode::off, least + 20, sampler), schema);
+      ++obeyed;
+    } catch (const gf::Error& error) {
+      REQUIRE(error.code() == Code::input);
+      ++refused;
+    }
+  }
+  CHECK(refused > 100);
+  CHECK(obeyed > 20);
+}
+
 TEST_CASE("members_come_in_the_order_of_required") {
   const json schema =
       json::parse(R"({"type":"object","required":["z","a"],"properties":{"z":{"type":"null"},"a":{"type":"null"}}})");
