@@ -39,18 +39,18 @@ Matrix one_by_one(Ops& ops, const RowCase& op, Matrix x) {
   return out;
 }
 
-void require_near(const Matrix& found, const Matrix& expected, double tolerance, double magnitude) {
+// The largest difference, as a share of what is allowed; NaN counts as too large.
+double worst_share(const Matrix& found, const Matrix& expected, const RowCase& op) {
+  double worst = 0;
   for (int64_t r = 0; r < expected.rows(); ++r) {
-    double largest = magnitude;
+    double largest = op.magnitude;
     for (int64_t c = 0; c < expected.columns(); ++c) largest = std::max(largest, std::abs(double{expected.at(r, c)}));
     for (int64_t c = 0; c < expected.columns(); ++c) {
-      const double difference = std::abs(double{found.at(r, c)} - double{expected.at(r, c)});
-      if (!(difference <= tolerance * largest)) {
-        CAPTURE(r, c, found.at(r, c), expected.at(r, c), largest);
-        FAIL("result differs from the reference");
-      }
+      const double share = std::abs(double{found.at(r, c)} - double{expected.at(r, c)}) / (op.tolerance * largest);
+      worst = share <= worst ? worst : share;
     }
   }
+  return worst;
 }
 
 // Widths around vectors and tiles; the last are a real model's.
@@ -109,7 +109,7 @@ TEST_CASE("row_ops_are_near_the_reference_on_every_backend", "[kernels]") {
     const Matrix expected = with_all(*reference, op, x);
     for (Backend& backend : all_backends()) {
       CAPTURE(op.name, backend.name);
-      require_near(with_all(*backend.ops, op, x), expected, op.tolerance, op.magnitude);
+      CHECK(worst_share(with_all(*backend.ops, op, x), expected, op) <= 1.0);
     }
   }
 }
