@@ -97,7 +97,6 @@ const std::vector<CommandFiles>& command_files() {
       {"semanage", {"/etc/selinux/*/modules/**", "/etc/selinux/*/contexts/**", "/var/lib/selinux/**"}},
       {"setsebool", {"/var/lib/selinux/**"}},
       {"systemctl", {}},
-      {"restorecon", {}},
   };
   return table;
 }

@@ -17,9 +17,10 @@ namespace {
 constexpr uint32_t kSetuid = 04000;
 constexpr uint32_t kSetgid = 02000;
 
-constexpr std::array<std::string_view, 12> kEffectClasses = {
-    "setuid", "setgid",        "file_capabilities", "ld_so_preload", "authorized_keys", "sudoers",
-    "cron",   "systemd_units", "uid0_account",      "device_node",   "system_program",  "unnamed_path"};
+constexpr std::array<std::string_view, 13> kEffectClasses = {
+    "setuid",         "setgid",       "file_capabilities", "ld_so_preload", "authorized_keys",
+    "sudoers",        "cron",         "systemd_units",     "uid0_account",  "device_node",
+    "system_program", "unnamed_path", "unnamed_tightening"};
 
 // A class of places. Whatever is created, changed or removed there belongs to it.
 struct Place {

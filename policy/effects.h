@@ -10,7 +10,7 @@
 namespace gf {
 
 // setuid, setgid, file_capabilities, ld_so_preload, authorized_keys, sudoers, cron, systemd_units,
-// uid0_account, device_node, system_program, unnamed_path.
+// uid0_account, device_node, system_program, unnamed_path, unnamed_tightening.
 bool is_effect_class(std::string_view name);
 
 struct Effect {
@@ -18,7 +18,7 @@ struct Effect {
   std::string detail;  // for the refusal: "is now setuid (mode 4755)"
 };
 
-// Every class but unnamed_path, which depends on the rule.
+// Every class but the two unnamed ones, which depend on the rule.
 std::vector<Effect> effects_of(const Change& change, const ChangeSet& change_set);
 
 // True if nothing but metadata changed, and only so that fewer may do less: mode bits removed,

@@ -180,7 +180,8 @@ std::variant<ApprovedChanges, Refusal> Gate::approve(const ChangeSet& change_set
       return Refusal{"protected-path", in_quotes(change.path) + " " + *reason};
     std::vector<Effect> effects = effects_of(change, change_set);
     if (!is_named(change.path, change_set.named_paths) && !is_needed_folder(change, change_set)) {
-      effects.push_back({"unnamed_path", "is named neither by the rule nor by its vetted fix"});
+      effects.push_back({only_narrows(change) ? "unnamed_tightening" : "unnamed_path",
+                         "is named neither by the rule nor by its vetted fix"});
     }
     for (const Policy* policy : policies()) {
       if (auto refusal = refusal_of_change(*policy, change, change_set, effects)) return *refusal;

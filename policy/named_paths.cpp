@@ -103,6 +103,18 @@ std::vector<std::string> with_braces(const std::string& path) {
   return out;
 }
 
+// Sed addresses ('/Id') and D-Bus names look like paths too: only what lies in a folder of the file
+// hierarchy standard is taken for one. /.dockerenv and /run/.containerenv are asked for by most vendor
+// fixes and must never be made: rules stop applying where they are.
+bool is_below_known_folder(std::string_view path) {
+  static constexpr std::string_view kFolders[] = {"/boot", "/etc", "/home", "/media", "/mnt", "/opt",
+                                                  "/root", "/run", "/srv",  "/tmp",   "/usr", "/var"};
+  if (path == "/run/.containerenv") return false;
+  return std::any_of(std::begin(kFolders), std::end(kFolders), [&](std::string_view folder) {
+    return path == folder || (path.starts_with(folder) && path[folder.size()] == '/');
+  });
+}
+
 // A usable path, or "" where the word was something else.
 std::string cleaned(std::string path) {
   // [Ss]omething: one character each.
@@ -117,14 +129,14 @@ std::string cleaned(std::string path) {
   }
   if (!path.starts_with('/') || path.starts_with("//")) return {};
   if (path.find("/../") != std::string::npos || path.ends_with("/..")) return {};
-  if (path.find_first_of("{}$,#@%:") != std::string::npos && path.find('@') == std::string::npos) return {};
-  const std::string canonical = canonical_path(path);
-  // A name that is all wildcard from the top names everything, that is, nothing.
-  if (canonical == "/" || canonical.starts_with("/*") || canonical.starts_with("/?")) return {};
-  for (const std::string_view pseudo : {"/dev", "/proc", "/sys"}) {
-    if (canonical == pseudo || canonical.starts_with(std::string(pseudo) + "/")) return {};
-  }
-  return canonical;
+  // A variable's value may hold anything; a name with blanks, '|' or '\\' was never a path.
+  const bool plain = std::all_of(path.begin(), path.end(), [](char c) {
+    return std::isalnum(static_cast<unsigned char>(c)) != 0 ||
+           std::string_view("/._-+@~*?").find(c) != std::string_view::npos;
+  });
+  if (!plain) return {};
+  std::string canonical = canonical_path(path);
+  return is_below_known_folder(canonical) ? canonical : std::string();
 }
 
 // True where the command of this part of a line works on whole trees.
@@ -161,6 +173,10 @@ void collect_line(std::string_view line, const std::vector<ScriptVariable>& vari
     const bool starts = (line[at] == '/' || line[at] == '$') && (at == 0 || may_start_after(line[at - 1]));
     if (!starts) {
       ++at;
+      continue;
+    }
+    if (line.substr(at, 2) == "$(") {  // its own words follow
+      at += 2;
       continue;
     }
     const size_t start = at;

@@ -12,11 +12,11 @@ namespace {
 constexpr size_t kMaxExpressionBytes = 2048;
 
 void refuse_large_counts(std::string_view expression, std::string_view what) {
-  for (size_t i = 0; i + 3 < expression.size(); ++i) {
-    if (expression[i] != '{') continue;
+  for (size_t open = expression.find('{'); open != std::string_view::npos; open = expression.find('{', open + 1)) {
     size_t digits = 0;
-    for (size_t j = i + 1; j < expression.size() && expression[j] != '}'; ++j) {
-      digits = expression[j] == ',' ? 0 : digits + 1;
+    for (const char c : expression.substr(open + 1)) {
+      if (c != ',' && (c < '0' || c > '9')) break;  // the end of a count, or no count at all
+      digits = c == ',' ? 0 : digits + 1;
       if (digits > 2) throw Error(Code::input, what, ": repetition counts above 99 are not allowed in a pattern");
     }
   }

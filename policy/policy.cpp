@@ -157,8 +157,8 @@ void read_grants(TomlTable& file, Policy& policy) {
     if (grant.rules.empty() || grant.origins.empty()) {
       throw Error(Code::input, table.where(), ": a grant needs at least one rule and one origin");
     }
-    if (grant.of_class == "unnamed_path" && grant.paths.empty()) {
-      throw Error(Code::input, table.where(), ": a grant of unnamed_path must say which paths");
+    if (grant.of_class.starts_with("unnamed_") && grant.paths.empty()) {
+      throw Error(Code::input, table.where(), ": a grant of ", grant.of_class, " must say which paths");
     }
     policy.grants.push_back(std::move(grant));
     table.finish();
@@ -173,7 +173,10 @@ bool contains(const std::vector<std::string>& list, std::string_view wanted) {
 
 bool Grant::covers(std::string_view wanted_class, std::string_view rule_id, Origin origin) const {
   // Whole ids only: many rule ids are the beginning of another one.
-  return of_class == wanted_class && (contains(rules, "*") || contains(rules, rule_id)) &&
+  // Whoever may change a path may also tighten it.
+  const bool same_class =
+      of_class == wanted_class || (of_class == "unnamed_path" && wanted_class == "unnamed_tightening");
+  return same_class && (contains(rules, "*") || contains(rules, rule_id)) &&
          std::find(origins.begin(), origins.end(), origin) != origins.end();
 }
 
