@@ -26,7 +26,7 @@ std::vector<std::byte> sign_in_child(Launcher& launcher, const ReportKey& key, s
 
 // Entry point "signer". Request: {"key": path, "certificate": path, "chain": [path],
 // "manifest": text}; answer:
-// {"signature": hex}.
+// {"signature": bytes}.
 int signer_main(Channel& channel, const nlohmann::json& request, std::vector<Fd>& fds);
 
 }  // namespace gf
