@@ -39,4 +39,8 @@ std::vector<JournalEntry> entries_of(const std::vector<SampleEvent>& events);
 
 nlohmann::json run_started_body(const std::string& run_id, const std::string& mode);
 
+// What in `value` is not as `schema` says, with paths; `root` holds the $defs. schema.cpp.
+std::vector<std::string> schema_problems(const nlohmann::json& root, const nlohmann::json& schema,
+                                         const nlohmann::json& value, const std::string& path);
+
 }  // namespace gf::test
