@@ -28,7 +28,7 @@ bool reads_as_zero(std::string_view uid) {
   // its multiples are cut to 0 by parsers that keep 32 bits, so a number that long is suspect too.
   size_t digits = 0;
   bool zero = true;
-  while (digits < uid.size() && uid[digits] >= '0' && uid[digits] <= '9') zero = zero && uid[digits++] == '0';
+  for (; digits < uid.size() && uid[digits] >= '0' && uid[digits] <= '9'; ++digits) zero = zero && uid[digits] == '0';
   return zero || digits > 10 || (digits == 10 && uid.substr(0, 10) >= "4294967296");
 }
 

@@ -78,9 +78,9 @@ std::vector<DenyPattern> builtin_deny_patterns() {
                                 kEnd + "|^[^#]*:x?:0+:[0-9]*:"));
   list.push_back(deny("login-keys", "authorized_keys|\\.rhosts|\\.shosts|hosts\\.equiv"));
   list.push_back(deny("preload", "ld\\.so\\.preload|LD_PRELOAD=|LD_LIBRARY_PATH="));
-  list.push_back(
-      deny("special-bits",
-           "chmod[[:space:]].*([ugoa]*\\+[rwx]*s|[[:space:]]0?[2-7][0-7][0-7][0-7][[:space:]])|" + command("setcap")));
+  list.push_back(deny(
+      "special-bits",
+      "chmod[[:space:]](.*[[:space:]])?([ugoa]*[+=][rwxX]*s|0?[2-7][0-7][0-7][0-7][[:space:]])|" + command("setcap")));
   list.push_back(
       deny("world-writable",
            "chmod[[:space:]](.*[[:space:]])?(0?[0-7]?[0-7][0-7][2367]|[go]*[ao][go]*[+=][rx]*w[rwx]*)[[:space:]]"));

@@ -22,11 +22,11 @@ struct FileState {
   uint32_t uid = 0;
   uint32_t gid = 0;
   uint64_t size = 0;
-  Digest content;              // regular: of its bytes; symlink: of its text; else zero
-  std::string link_target;     // symlink only
+  Digest content{};            // regular: of its bytes; symlink: of its text; else zero
+  std::string link_target{};   // symlink only
   uint64_t device_number = 0;  // devices only (st_rdev)
   // security.capability, security.selinux, ACLs ... never trusted.overlay.*
-  std::map<std::string, std::string> xattrs;
+  std::map<std::string, std::string> xattrs{};
 };
 
 struct Change {

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <iomanip>
+#include <span>
 #include <sstream>
 
 #include "policy/accounts_file.h"
@@ -81,6 +82,15 @@ constexpr std::string_view kProgramGlobs[] = {
     "/usr/local/bin/**", "/usr/local/sbin/**", "/usr/local/lib/**", "/usr/local/lib64/**", "/boot/**",
 };
 
+// Configuration and units that live among them; units are a class of their own.
+constexpr std::string_view kNoPrograms[] = {"/usr/lib/systemd/system/**", "/usr/lib/systemd/user/**",
+                                            "/usr/lib/udev/rules.d/**", "/usr/lib/*.d/*.conf",
+                                            "/usr/local/lib/*.d/*.conf"};
+
+bool matches_any(std::span<const std::string_view> globs, std::string_view path) {
+  return std::any_of(globs.begin(), globs.end(), [&](std::string_view glob) { return matches_glob(glob, path); });
+}
+
 std::string octal(uint32_t mode) {
   std::ostringstream text;
   text << std::setw(4) << std::setfill('0') << std::oct << (mode & 07777);
@@ -123,8 +133,8 @@ void add_places(const Change& change, const std::string& path, std::vector<Effec
     if (!listed) effects.push_back({std::string(place.of_class), "is one of " + std::string(place.glob)});
   }
   if (change.after.type == FileType::absent) return;
-  for (const std::string_view glob : kHostTrustGlobs) {
-    if (matches_glob(glob, path)) effects.push_back({"authorized_keys", "lets other hosts in without a password"});
+  if (matches_any(kHostTrustGlobs, path)) {
+    effects.push_back({"authorized_keys", "lets other hosts in without a password"});
   }
 }
 
@@ -133,11 +143,8 @@ void add_places(const Change& change, const std::string& path, std::vector<Effec
 void add_system_program(const Change& change, const std::string& path, std::vector<Effect>& effects) {
   const bool writes = change.content_changed || change.before.type != change.after.type;
   if (!writes || change.after.type == FileType::absent || change.after.type == FileType::directory) return;
-  for (const std::string_view glob : kProgramGlobs) {
-    if (!matches_glob(glob, path)) continue;
-    effects.push_back({"system_program", "is a program, a library or a boot file whose content changed"});
-    return;
-  }
+  if (!matches_any(kProgramGlobs, path) || matches_any(kNoPrograms, path)) return;
+  effects.push_back({"system_program", "is a program, a library or a boot file whose content changed"});
 }
 
 void add_accounts(const Change& change, const ChangeSet& set, const std::string& path, std::vector<Effect>& effects) {

@@ -34,6 +34,18 @@ bool has_control_characters(std::string_view script) {
                      [](unsigned char c) { return (c < 0x20 && c != '\n' && c != '\t') || c == 0x7f; });
 }
 
+// People write shorter ones, and patterns look at long lines piecewise.
+constexpr size_t kMaxModelLineBytes = 1000;
+
+bool has_long_line(std::string_view script) {
+  while (!script.empty()) {
+    const size_t end = std::min(script.find('\n'), script.size());
+    if (end > kMaxModelLineBytes) return true;
+    script.remove_prefix(std::min(end + 1, script.size()));
+  }
+  return false;
+}
+
 std::optional<Refusal> refusal_of_text(const Proposal& proposal) {
   if (proposal.rule_id.empty()) return Refusal{"rule-id", "the proposal names no rule"};
   if (trimmed(proposal.script).empty()) return Refusal{"empty-script", "the script is empty"};
@@ -42,6 +54,10 @@ std::optional<Refusal> refusal_of_text(const Proposal& proposal) {
   if (proposal.origin == Origin::vetted) return std::nullopt;
   if (!is_valid_utf8(proposal.script)) return Refusal{"encoding", "the script is not UTF-8"};
   if (has_control_characters(proposal.script)) return Refusal{"encoding", "the script holds control characters"};
+  if (has_long_line(proposal.script)) {
+    return Refusal{"line-length",
+                   "a line of the script is longer than " + std::to_string(kMaxModelLineBytes) + " bytes"};
+  }
   return std::nullopt;
 }
 

@@ -3,6 +3,8 @@
 
 #include <regex.h>
 
+#include <algorithm>
+
 #include "kernels/base/error.h"
 
 namespace gf {
@@ -10,6 +12,10 @@ namespace gf {
 namespace {
 // Longer ones, or ones that count to thousands, can make regcomp use gigabytes.
 constexpr size_t kMaxExpressionBytes = 2048;
+// Of a longer line each piece is searched by itself, with this overlap. A match that is longer than the
+// overlap may then be missed; lines so long are refused for the model (gate.cpp).
+constexpr size_t kPieceBytes = 1024;
+constexpr size_t kOverlapBytes = 256;
 
 void refuse_large_counts(std::string_view expression, std::string_view what) {
   for (size_t open = expression.find('{'); open != std::string_view::npos; open = expression.find('{', open + 1)) {
@@ -46,7 +52,16 @@ Pattern::Pattern(std::string_view expression, std::string_view what) : expressio
 
 bool Pattern::found_in(const std::string& text) const {
   const auto* regex = static_cast<const regex_t*>(compiled_.get());
-  return regexec(regex, text.c_str(), 0, nullptr, 0) == 0;
+  // Line by line, in pieces: a search takes quadratic time in the length of what it is given.
+  for (size_t at = 0; at <= text.size();) {
+    const size_t line_end = std::min(text.find('\n', at), text.size());
+    const size_t end = std::min(line_end, at + kPieceBytes);
+    regmatch_t piece{.rm_so = static_cast<regoff_t>(at), .rm_eo = static_cast<regoff_t>(end)};
+    const int flags = REG_STARTEND | (at > 0 && text[at - 1] != '\n' ? REG_NOTBOL : 0);
+    if (regexec(regex, text.c_str(), 1, &piece, flags) == 0) return true;
+    at = end == line_end ? line_end + 1 : end - kOverlapBytes;
+  }
+  return false;
 }
 
 }  // namespace gf

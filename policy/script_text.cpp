@@ -11,7 +11,7 @@ namespace {
 constexpr size_t kMaxVariables = 256;
 constexpr size_t kMaxValues = 32;
 constexpr size_t kMaxValueBytes = 512;
-constexpr size_t kMaxViewBytes = 4 << 20;
+constexpr size_t kMaxViewBytes = 256 << 10;
 
 bool is_name_start(char c) { return std::isalpha(static_cast<unsigned char>(c)) != 0 || c == '_'; }
 bool is_name(char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_'; }
