@@ -96,33 +96,6 @@ class AddedTrie {
   std::array<bool, 256> starts_{};
 };
 
-}  // namespace
-
-struct Tokenizer::Tables {
-  enum class Kind : uint8_t { text, byte, special };
-
-  explicit Tables(size_t pairs) : merges(pairs) {}
-  void encode_plain(std::string_view text, std::vector<int32_t>& ids) const;
-  void encode_unit(std::string_view text, std::vector<int32_t>& ids) const;
-
-  std::vector<Kind> kinds;           // by id
-  TextList bytes;                    // by id: what token_bytes() gives
-  std::vector<int32_t> code_points;  // code point -> id of the token that is this alone, or -1
-  std::array<int32_t, 256> byte_ids{};
-  MergeTable merges;
-  AddedTrie added;
-  std::unordered_map<std::string, int32_t> specials;
-};
-
-namespace {
-
-uint32_t code_point_of(std::string_view sequence) {
-  const auto lead = static_cast<unsigned char>(sequence[0]);
-  uint32_t value = sequence.size() == 1 ? lead : lead & (0xFFu >> (sequence.size() + 1));
-  for (const char c : sequence.substr(1)) value = value << 6 | (static_cast<unsigned char>(c) & 0x3Fu);
-  return value;
-}
-
 // Text -> id, for the million look-ups of loading: open addressing, at most half full.
 class TextIndex {
  public:
@@ -147,6 +120,37 @@ class TextIndex {
   }
   std::vector<Slot> slots_;
 };
+
+}  // namespace
+
+struct Tokenizer::Tables {
+  enum class Kind : uint8_t { text, byte, special };
+
+  explicit Tables(size_t pairs) : merges(pairs) {}
+  // Loading, in this order; `what` names the file in errors.
+  void set_kinds(const TokenizerFile& file, size_t tokens);
+  void set_texts(const std::vector<std::string_view>& texts, const TextIndex& ids, std::string_view what);
+  void set_merges(const TokenizerFile& file, const TextIndex& ids, std::string_view what);
+  void encode_plain(std::string_view text, std::vector<int32_t>& ids) const;
+  void encode_unit(std::string_view text, std::vector<int32_t>& ids) const;
+
+  std::vector<Kind> kinds;           // by id
+  TextList bytes;                    // by id: what token_bytes() gives
+  std::vector<int32_t> code_points;  // code point -> id of the token that is this alone, or -1
+  std::array<int32_t, 256> byte_ids{};
+  MergeTable merges;
+  AddedTrie added;
+  std::unordered_map<std::string, int32_t> specials;
+};
+
+namespace {
+
+uint32_t code_point_of(std::string_view sequence) {
+  const auto lead = static_cast<unsigned char>(sequence[0]);
+  uint32_t value = sequence.size() == 1 ? lead : lead & (0xFFu >> (sequence.size() + 1));
+  for (const char c : sequence.substr(1)) value = value << 6 | (static_cast<unsigned char>(c) & 0x3Fu);
+  return value;
+}
 
 // Every token's text in the order of ids. Throws for an id or a text that is there twice, and for a gap.
 std::vector<std::string_view> texts_by_id(const TokenizerFile& file, TextIndex& ids, std::string_view what) {
@@ -183,40 +187,35 @@ std::vector<std::string_view> texts_by_id(const TokenizerFile& file, TextIndex& 
 
 }  // namespace
 
-Tokenizer Tokenizer::parse(std::string_view tokenizer_json, std::string_view what) {
-  const TokenizerFile file = read_tokenizer_file(tokenizer_json, what);
-  TextIndex ids(file.vocab.size() + file.added.size());
-  const std::vector<std::string_view> texts = texts_by_id(file, ids, what);
-
-  auto tables = std::make_unique<Tables>(file.merges.size() / 2);
-  using Kind = Tables::Kind;
-  tables->kinds.assign(texts.size(), Kind::text);
+void Tokenizer::Tables::set_kinds(const TokenizerFile& file, size_t tokens) {
+  kinds.assign(tokens, Kind::text);
   for (const AddedToken& token : file.added) {
-    tables->added.add(token.content, token.id);
+    added.add(token.content, token.id);
     if (!token.special) continue;
-    tables->kinds[static_cast<size_t>(token.id)] = Kind::special;
-    tables->specials.emplace(token.content, token.id);
+    kinds[static_cast<size_t>(token.id)] = Kind::special;
+    specials.emplace(token.content, token.id);
   }
-  for (unsigned byte = 0; byte < 256; ++byte) {
-    tables->byte_ids[byte] = ids.find(hex_name(byte));
-    if (tables->byte_ids[byte] < 0) throw Error(Code::input, what, ": byte token \"", hex_name(byte), "\" is missing");
-  }
+}
 
-  tables->code_points.assign(0x110000, -1);
+void Tokenizer::Tables::set_texts(const std::vector<std::string_view>& texts, const TextIndex& ids,
+                                  std::string_view what) {
+  for (unsigned byte = 0; byte < 256; ++byte) {
+    byte_ids[byte] = ids.find(hex_name(byte));
+    if (byte_ids[byte] < 0) throw Error(Code::input, what, ": byte token \"", hex_name(byte), "\" is missing");
+  }
+  code_points.assign(0x110000, -1);
   for (size_t id = 0; id < texts.size(); ++id) {
     const std::string_view text = texts[id];
-    const bool special = tables->kinds[id] == Kind::special;
+    const bool special = kinds[id] == Kind::special;
     const auto byte = byte_of(text);
     if (byte && special) throw Error(Code::input, what, ": byte token \"", text, "\" is marked as special");
-    if (byte) tables->kinds[id] = Kind::byte;
-    if (code_point_length(text) == text.size()) {
-      // Plain text could spell it otherwise.
-      if (special) throw Error(Code::input, what, ": special token \"", printable(text), "\" is a single character");
-      tables->code_points[code_point_of(text)] = static_cast<int32_t>(id);
-    }
-    tables->bytes.add(byte ? std::string(1, static_cast<char>(*byte)) : with_spaces(text));
+    if (byte) kinds[id] = Kind::byte;
+    if (!special && code_point_length(text) == text.size()) code_points[code_point_of(text)] = static_cast<int32_t>(id);
+    bytes.add(byte ? std::string(1, static_cast<char>(*byte)) : with_spaces(text));
   }
+}
 
+void Tokenizer::Tables::set_merges(const TokenizerFile& file, const TextIndex& ids, std::string_view what) {
   const auto need = [&](std::string_view text, size_t rank) {
     const int32_t found = ids.find(text);
     if (found < 0)
@@ -228,13 +227,22 @@ Tokenizer Tokenizer::parse(std::string_view tokenizer_json, std::string_view wha
   for (size_t rank = 0; rank < file.merges.size() / 2; ++rank) {
     const std::string_view left = file.merges[2 * rank], right = file.merges[2 * rank + 1];
     joined_text.assign(left).append(right);
-    const int32_t joined = need(joined_text, rank);
-    // Otherwise plain text could become a special token without anyone asking for it.
-    if (tables->kinds[static_cast<size_t>(joined)] == Kind::special)
-      throw Error(Code::input, what, ": model.merges: entry ", rank, " makes the special token \"",
-                  printable(shortened(joined_text, 60)), "\"");
-    tables->merges.set(need(left, rank), need(right, rank), {static_cast<uint32_t>(rank), joined});
+    const int32_t left_id = need(left, rank), right_id = need(right, rank), joined = need(joined_text, rank);
+    // Exporters write every way to split a token, those of special tokens too. Such a merge could only act on
+    // plain text, and would make a special token of it without anyone asking.
+    if (kinds[static_cast<size_t>(joined)] == Kind::special) continue;
+    merges.set(left_id, right_id, {static_cast<uint32_t>(rank), joined});
   }
+}
+
+Tokenizer Tokenizer::parse(std::string_view tokenizer_json, std::string_view what) {
+  const TokenizerFile file = read_tokenizer_file(tokenizer_json, what);
+  TextIndex ids(file.vocab.size() + file.added.size());
+  const std::vector<std::string_view> texts = texts_by_id(file, ids, what);
+  auto tables = std::make_unique<Tables>(file.merges.size() / 2);
+  tables->set_kinds(file, texts.size());
+  tables->set_texts(texts, ids, what);
+  tables->set_merges(file, ids, what);
   return Tokenizer(std::move(tables));
 }
 

@@ -139,17 +139,6 @@ TEST_CASE("files_of_another_kind_are_refused_by_name") {
       {"model.merges", [](json& f) { f["model"]["merges"] = {"c a"}; }},
       {"model.merges", [](json& f) { f["model"]["merges"] = {"a z"}; }},
       {"model.merges", [](json& f) { f["model"]["merges"] = {1}; }},
-      // Plain text must never become a special token.
-      {"special token",
-       [](json& f) {
-         f["model"]["vocab"]["<"] = 263;
-         f["model"]["vocab"]["s>"] = 264;
-         f["model"]["merges"] = {"< s>"};
-       }},
-      {"special token",
-       [](json& f) {
-         f["added_tokens"].push_back({{"id", 256}, {"content", "a"}, {"special", true}});
-       }},
       {"byte token",
        [](json& f) {
          f["added_tokens"].push_back({{"id", 65}, {"content", "<0x41>"}, {"special", true}});
@@ -282,6 +271,21 @@ TEST_CASE("a_special_token_hides_what_starts_inside_it") {
   CHECK(has(made.encode("xs>b", Special::plain)));
   CHECK_FALSE(has(made.encode("<s>b", Special::plain)));
   CHECK_FALSE(has(made.encode("<s>b", Special::parse)));
+}
+
+TEST_CASE("merges_cannot_make_a_special_token_of_plain_text") {
+  json file = small_file();
+  file["model"]["vocab"]["<"] = 263;
+  file["model"]["vocab"]["s>"] = 264;
+  file["model"]["vocab"]["s"] = 265;
+  file["model"]["vocab"][">"] = 266;
+  file["model"]["merges"] = {"s >", "< s>", "a b"};
+  file["added_tokens"].push_back({{"id", 256}, {"content", "a"}, {"special", true}});  // a single character
+  const Tokenizer made = Tokenizer::parse(file.dump());
+  CHECK(made.encode("<s>", Special::plain) == std::vector<int32_t>{263, 264});
+  CHECK(made.encode("<s>", Special::parse) == std::vector<int32_t>{262});
+  CHECK(made.encode("a", Special::plain) == std::vector<int32_t>{'a'});
+  CHECK(made.encode("a", Special::parse) == std::vector<int32_t>{256});
 }
 
 TEST_CASE("case_and_white_space_follow_python") {
