@@ -184,6 +184,13 @@ void BatchEngine::run_step() {
   const auto start = Clock::now();
   const Planned plan = plan_step(active_, cache_, limits_.step.rows);
   const Tensor logits = model_.forward(plan.step, cache_);
+  {
+    // Before anyone hears of a token of this step.
+    const std::scoped_lock lock(mutex_);
+    ++stats_.steps;
+    stats_.prompt_tokens += plan.step.tokens.size() - plan.wanted.size();
+    stats_.new_tokens += plan.wanted.size();
+  }
   for (size_t i = 0; i < plan.wanted.size(); ++i) {
     try {
       write_token(*plan.wanted[i], {logits.f32(static_cast<int64_t>(i)), static_cast<size_t>(logits.columns)});
@@ -192,9 +199,6 @@ void BatchEngine::run_step() {
     }
   }
   const std::scoped_lock lock(mutex_);
-  ++stats_.steps;
-  stats_.prompt_tokens += plan.step.tokens.size() - plan.wanted.size();
-  stats_.new_tokens += plan.wanted.size();
   stats_.busy_seconds += seconds_since(start);
 }
 

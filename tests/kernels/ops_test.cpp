@@ -47,7 +47,8 @@ double worst_share(const Matrix& found, const Matrix& expected, const RowCase& o
     for (int64_t c = 0; c < expected.columns(); ++c) largest = std::max(largest, std::abs(double{expected.at(r, c)}));
     for (int64_t c = 0; c < expected.columns(); ++c) {
       const double share = std::abs(double{found.at(r, c)} - double{expected.at(r, c)}) / (op.tolerance * largest);
-      worst = share <= worst ? worst : share;
+      if (std::isnan(share)) return share;
+      worst = std::max(worst, share);
     }
   }
   return worst;

@@ -1,9 +1,11 @@
 #include "tests/tools/recipe.h"
 
+#include <cmath>
 #include <cstring>
 #include <nlohmann/json.hpp>
 #include <thread>
 
+#include "engine/model_weights.h"
 #include "kernels/base/error.h"
 #include "kernels/bf16.h"
 
@@ -87,6 +89,21 @@ RecipeTensors recipe_of_golden(const nlohmann::json& golden) {
     tensors[name] = {.shape = value.at("shape").get<std::vector<int64_t>>(),
                      .base = static_cast<float>(value.at("base").get<double>()),
                      .spread = static_cast<float>(value.at("spread").get<double>())};
+  return tensors;
+}
+
+RecipeTensors default_recipe(const ModelConfig& config) {
+  RecipeTensors tensors;
+  for (const NamedShape& tensor : checkpoint_tensors(config)) {
+    RecipeTensor recipe{.shape = tensor.shape, .base = 1.0F, .spread = 0.1F};
+    if (tensor.name.ends_with("layer_scalar")) {
+      recipe.spread = 0.0F;
+    } else if (tensor.shape.size() > 1) {
+      recipe.base = 0.0F;
+      recipe.spread = static_cast<float>(std::sqrt(3.0 / static_cast<double>(tensor.shape.back())));
+    }
+    tensors[tensor.name] = recipe;
+  }
   return tensors;
 }
 

@@ -9,6 +9,7 @@
 #include <nlohmann/json_fwd.hpp>
 #include <string>
 
+#include "engine/config.h"
 #include "engine/weights.h"
 
 namespace gf::test {
@@ -26,6 +27,9 @@ void generate_numbers(std::string_view name, uint64_t seed, const RecipeTensor& 
 
 // The tensors of a golden.json.
 RecipeTensors recipe_of_golden(const nlohmann::json& golden);
+
+// For a model of any shape: norms 1 +- 0.1, layer_scalar 1, linears 0 +- sqrt(3 / inputs).
+RecipeTensors default_recipe(const ModelConfig& config);
 
 // Weights made when they are read. `config_json` is its only text file.
 std::unique_ptr<WeightsSource> recipe_source(RecipeTensors tensors, uint64_t seed, std::string config_json);
