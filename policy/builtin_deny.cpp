@@ -50,10 +50,10 @@ std::vector<DenyPattern> builtin_deny_patterns() {
       deny("disk-write", "of=/dev/|>[[:space:]]*/dev/(sd|nvme|vd|xvd|hd|mapper|dm-|md|mem|kmem|port|loop)|" +
                              command("mkfs[.a-z0-9]*|mke2fs|fdisk|sfdisk|gdisk|sgdisk|parted|wipefs|blkdiscard|"
                                      "cryptsetup|shred|(lv|vg|pv)(remove|create|reduce)|mkswap|swapoff|swapon")));
-  list.push_back(
-      deny("disable-audit",
-           "(stop|disable|mask)[[:space:]].*auditd|auditd[[:space:]]+stop|auditctl[[:space:]]+(-e[[:space:]]*0|-D)|"
-           "audit=0"));
+  list.push_back(deny("disable-audit",
+                      "(^|[[:space:]])(stop|disable|mask)[[:space:]].*auditd|auditd[[:space:]]+stop|auditctl[[:space:]]"
+                      "+(-e[[:space:]]*0|-D)|"
+                      "audit=0"));
   list.push_back(deny("disable-selinux",
                       "setenforce[[:space:]]+(0|permissive)|SELINUX=(disabled|permissive)|selinux=0|enforcing=0"));
   list.push_back(deny("kernel-module", command("insmod|modprobe|rmmod|kexec|depmod|dkms")));

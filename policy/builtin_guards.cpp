@@ -81,7 +81,7 @@ std::vector<Guard> builtin_guards() {
   std::vector<Guard> list;
 
   Guard sshd = guard("sshd", {"sshd", "host_auth"},
-                     {"/etc/ssh/sshd_config", "(stop|disable|mask)[[:space:]].*sshd?([.[:space:]]|$)",
+                     {"/etc/ssh/sshd_config", "(^|[[:space:]])(stop|disable|mask)[[:space:]].*sshd?([.[:space:]]|$)",
                       "/etc/sysconfig/sshd", "/etc/crypto-policies/back-ends/openssh"},
                      {"/etc/ssh/sshd_config", "/etc/ssh/sshd_config.d/**", "/etc/ssh/ssh_host_*", "/etc/sysconfig/sshd",
                       "/etc/ssh/moduli"});

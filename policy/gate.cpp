@@ -34,8 +34,8 @@ bool has_control_characters(std::string_view script) {
                      [](unsigned char c) { return (c < 0x20 && c != '\n' && c != '\t') || c == 0x7f; });
 }
 
-// People write shorter ones, and patterns look at long lines piecewise.
-constexpr size_t kMaxModelLineBytes = 1000;
+// Log-in banners are the longest that fixes need; patterns look at long lines piecewise.
+constexpr size_t kMaxModelLineBytes = 4096;
 
 bool has_long_line(std::string_view script) {
   while (!script.empty()) {

@@ -115,8 +115,9 @@ TEST_CASE("harmless_scripts_are_not_refused_for_a_word_in_them") {
        {"echo 'install usb-storage /bin/true' > /etc/modprobe.d/usb.conf", "grep -q curl /etc/dnf/dnf.conf",
         "chmod 0640 /etc/x", "chmod go-w /etc/x", "chmod u=rw,g=r,o= /etc/x", "rm -f /etc/x.bak", "rm -rf /etc/x.d",
         "sed -i 's/^reboot=.*//' /etc/x", "echo 'Defaults timestamp_timeout=0' > /etc/x",
-        "systemctl restart rsyslog.service", "medieval=1", "echo '* hard core 0' >> /etc/security/limits.conf",
-        "sysctl -w kernel.kptr_restrict=1", "find /etc/x -type f -exec chmod 600 {} +"}) {
+        "systemctl restart rsyslog.service", "systemctl unmask auditd.service", "medieval=1",
+        "echo '* hard core 0' >> /etc/security/limits.conf", "sysctl -w kernel.kptr_restrict=1",
+        "find /etc/x -type f -exec chmod 600 {} +"}) {
     CAPTURE(script);
     CHECK(refused_by(strict, proposal(script)) == "");
   }
@@ -230,7 +231,7 @@ TEST_CASE("a_large_hostile_script_is_judged_quickly") {
   // Patterns that backtrack would not come back from these.
   for (const char* unit : {"rm -", "a=$a;", "chmod ", "useradd ", "/dev/", "\\x6", "${a", "systemctl stop "}) {
     std::string line, script;
-    while (line.size() < 980) line += unit;
+    while (line.size() < 4080) line += unit;
     while (script.size() < 60000) script += line + "\n";
     (void)gate().approve(proposal(script));
     CHECK(refused_by(gate(), proposal(line + line)) == "line-length");
