@@ -216,6 +216,11 @@ int run(int argc, char** argv) {
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : static_cast<int>(Code::usage);
   } catch (const Error& error) {
+    if (options.json)
+      print({{"error",
+              {{"code", static_cast<int>(error.code())},
+               {"name", std::string(code_name(error.code()))},
+               {"message", to_valid_utf8(error.message())}}}});
     std::cout.flush();
     std::cerr << "gf-bundle: " << code_name(error.code()) << ": " << printable(error.what(), Lines::keep) << "\n";
     return static_cast<int>(error.code());

@@ -177,6 +177,8 @@ TEST_CASE("wrong_uses_have_their_own_exit_codes", "[bundles]") {
   CHECK(desk.run("create --manifest m.toml -o x.gfb --force").status == 0);
   CHECK(desk.run("verify --trust pki/trust.toml x.gfb").status == static_cast<int>(Code::not_trusted));
   CHECK(desk.run("dev-pki pki").status == static_cast<int>(Code::input));
+  const Outcome failed = desk.shell("'" GF_BIN_DIR "/gf-bundle' --json verify --trust pki/trust.toml x.gfb 2>errors");
+  CHECK(nlohmann::json::parse(failed.output)["error"]["code"] == static_cast<int>(Code::not_trusted));
 }
 
 TEST_CASE("mistakes_in_the_create_manifest_are_named_by_line", "[bundles]") {

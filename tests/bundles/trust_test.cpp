@@ -49,6 +49,10 @@ TEST_CASE("an_authority_as_signer_is_refused", "[bundles]") {
                 }),
                 "certification authority");
 }
+TEST_CASE("a_signer_that_issues_certificates_is_refused", "[bundles]") {
+  refuse_signer(new_holder(signer_order(), new_ec_key(), &pki().signer1), "no path to an installed anchor",
+                {&pki().signer1, &pki().intermediate});
+}
 TEST_CASE("a_signer_for_another_use_is_refused", "[bundles]") {
   refuse_signer(signer_with([](CertificateOrder& order) { order.extended_key_usage = "serverAuth"; }), "codeSigning");
 }
