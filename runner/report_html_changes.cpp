@@ -140,8 +140,11 @@ std::string waivers_section(const json& report) {
   }
   const std::string title = "<h2 id=\"waivers\">Waivers</h2>\n";
   if (rows.empty()) return title + "<p>None.</p>\n";
-  return title + "<table><thead>" + html_row({"Rule", "Reason", "Written by", "Approved by", "Until", "State"}, "th") +
-         "</thead><tbody>\n" + rows +
+  return title +
+         "<table class=\"fixed\"><colgroup><col><col><col class=\"c-res\"><col class=\"c-res\"><col class=\"c-kind\">"
+         "<col class=\"c-digest\"></colgroup><thead>" +
+         html_row({"Rule", "Reason", "Written by", "Approved by", "Until", "State"}, "th") + "</thead><tbody>\n" +
+         rows +
          "</tbody></table>\n<p class=\"soft\">A waiver needs an approver who is not its author, and a date; from that "
          "date on the rule is a finding again.</p>\n";
 }

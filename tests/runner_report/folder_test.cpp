@@ -1,6 +1,8 @@
 // A report on disk: written once, signed, and refused by name of what was changed.
 #include "runner/report_folder.h"
 
+#include <sys/wait.h>
+
 #include <array>
 #include <cstdio>
 #include <cstdlib>
@@ -245,6 +247,25 @@ TEST_CASE("the_commands_on_the_page_verify_the_report_with_stock_tools") {
     CHECK(said.find(name) != std::string::npos);
   made.write("report.json", made.read("report.json") + " ");
   CHECK(run() != 0);
+}
+
+TEST_CASE("gf_report_ends_with_the_code_of_what_was_wrong_and_sends_no_controls") {
+  const Signed made({.rules = 18, .hostile = true});
+  const std::string out = (made.pki() / "out").string();
+  const auto run = [&](const std::string& arguments) {
+    const std::string program = std::string(GF_BIN_DIR) + "/gf-report ";
+    return WEXITSTATUS(std::system((program + arguments + " > '" + out + "' 2>&1").c_str()));
+  };
+  const std::string verify =
+      "verify '" + made.report().string() + "' --trust '" + (made.pki() / "trust.toml").string() + "'";
+  CHECK(run(verify) == 0);
+  CHECK(run("show '" + made.report().string() + "'") == 0);
+  const std::string shown = read_text_file(out, 1 << 20);
+  CHECK(printable(shown, Lines::keep) == shown);
+  made.write("evil\x1b.txt", "x");
+  CHECK(run(verify + " --json") == static_cast<int>(Code::corrupt));
+  CHECK(parse_json(read_text_file(out, 1 << 20), "verdict").at("holds") == false);
+  CHECK(run("verify") == static_cast<int>(Code::usage));
 }
 
 TEST_CASE("the_signer_is_a_child_of_the_launcher_and_its_errors_come_back") {
