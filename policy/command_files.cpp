@@ -56,6 +56,8 @@ void add_units(std::string_view line, size_t at, std::vector<std::string>& out) 
       out.push_back("/etc/systemd/system/" + unit);
       out.push_back("/etc/systemd/system/*.wants/" + unit);
       out.push_back("/etc/systemd/system/*.requires/" + unit);
+      // Where systemctl also serves System V scripts: S01auditd, K01auditd.
+      if (unit.ends_with(".service")) out.push_back("/etc/rc?.d/???" + unit.substr(0, unit.rfind('.')));
     }
     if (unit == "set-default") out.push_back("/etc/systemd/system/default.target");
   }
@@ -64,11 +66,11 @@ void add_units(std::string_view line, size_t at, std::vector<std::string>& out) 
 }  // namespace
 
 const std::vector<CommandFiles>& command_files() {
-  static const std::vector<std::string_view> accounts = {"/etc/passwd",  "/etc/shadow", "/etc/group",
-                                                         "/etc/gshadow", "/etc/subuid", "/etc/subgid"};
+  static const std::vector<std::string_view> accounts = {"/etc/passwd", "/etc/shadow", "/etc/group",    "/etc/gshadow",
+                                                         "/etc/subuid", "/etc/subgid", "/etc/.pwd.lock"};
   static const std::vector<CommandFiles> table = {
-      {"chage", {"/etc/passwd", "/etc/shadow"}},
-      {"passwd", {"/etc/passwd", "/etc/shadow"}},
+      {"chage", {"/etc/passwd", "/etc/shadow", "/etc/.pwd.lock"}},
+      {"passwd", {"/etc/passwd", "/etc/shadow", "/etc/.pwd.lock"}},
       {"usermod", accounts},
       {"useradd", accounts},
       {"userdel", accounts},

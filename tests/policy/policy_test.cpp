@@ -1,10 +1,12 @@
 // policy.toml is read strictly, and POLICY.md documents exactly what the reader accepts.
 #include "policy/policy.h"
 
+#include <cstdlib>
 #include <map>
 #include <regex>
 #include <set>
 
+#include "kernels/base/atomic_file.h"
 #include "kernels/base/fd.h"
 #include "policy/builtin_rules.h"
 #include "policy/command_files.h"
@@ -232,4 +234,16 @@ TEST_CASE("a_check_whose_program_is_missing_is_not_available_and_not_passed") {
   CHECK(!gf::access_still_works(Outcome::passed, Outcome::not_available));
   CHECK(!gf::access_still_works(Outcome::passed, Outcome::failed));
   CHECK(!gf::access_still_works(Outcome::failed, Outcome::failed));
+}
+
+TEST_CASE("built_in_checks_are_well_formed_shell") {
+  for (const gf::Guard& guard : gf::builtin_guards()) {
+    for (const gf::AccessCheck& check : guard.checks) {
+      if (check.argv.front() != "/bin/sh") continue;
+      const gf::test::TemporaryFolder folder;
+      gf::write_atomically(folder / "check", check.argv.at(2));
+      CAPTURE(guard.name);
+      CHECK(std::system(("/bin/sh -n " + (folder / "check").string()).c_str()) == 0);
+    }
+  }
 }
