@@ -123,7 +123,8 @@ void set_identities(Manifest& manifest, const ChunkMap& map, const std::vector<D
 
 }  // namespace
 
-ChunkCache::ChunkCache() : most_(std::max(4U, 2 * std::thread::hardware_concurrency())) {}
+// At most 128 MiB of chunks, however many cores there are.
+ChunkCache::ChunkCache() : most_(std::clamp(2 * std::thread::hardware_concurrency(), 4U, 32U)) {}
 
 std::unique_ptr<ChunkCache::Entry> ChunkCache::take(size_t chunk) {
   const std::lock_guard lock(mutex_);
@@ -158,6 +159,7 @@ Bundle Bundle::open(const std::filesystem::path& path, const Trust& trust, Time 
     for (const Region& region : state->header.signatures)
       state->signatures.push_back(read_region(state->file, region, "signature"));
     const size_t count = state->signatures.size();
+    const AcceptanceState accepted = read_state(trust.state);  // a damaged one is no fault of the bundle
     passed("1 header", std::to_string(state->header.file_size) + " bytes in regions without gap or overlap, " +
                            std::to_string(count) + " signatures");
     if (count == 0)
@@ -184,7 +186,7 @@ Bundle Bundle::open(const std::filesystem::path& path, const Trust& trust, Time 
                              ", " + std::to_string(state->manifest.files.size()) + " files, digest " +
                              state->digest.hex());
 
-    check_freshness(read_state(trust.state), state->manifest, state->digest, trust, now);
+    check_freshness(accepted, state->manifest, state->digest, trust, now);
     check_host(state->manifest, trust);
     passed("6 freshness", "expires " + format_time(state->manifest.expires) + ", not older than what was accepted, " +
                               (state->manifest.hosts.empty() ? "for any host" : "for this host"));

@@ -49,7 +49,7 @@ void pack_file(const CreatePlan& plan, size_t index, const ChunkMap& map, const 
   const auto [first, end] = map.of_file[index];
   for (size_t chunk = first; chunk < end; ++chunk) {
     const Chunk& place = map.chunks[chunk];
-    const std::span<std::byte> bytes = std::span(worker.buffer).first(static_cast<size_t>(place.size));
+    const std::span<std::byte> bytes = worker.room(place.size);
     pread_exactly(source, bytes, place.offset - file.offset, name);
     table[chunk] = worker.chunk_hash.update(bytes).finish();
     worker.plain_hash.update(bytes);

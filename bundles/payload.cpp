@@ -22,7 +22,10 @@ size_t worker_count(size_t items) {
 
 }  // namespace
 
-Worker::Worker() : buffer(kChunkBytes) {}
+std::span<std::byte> Worker::room(uint64_t bytes) {
+  if (buffer_.size() < bytes) buffer_.resize(static_cast<size_t>(bytes));
+  return std::span(buffer_).first(static_cast<size_t>(bytes));
+}
 
 void for_each_in_parallel(size_t items, const std::function<void(size_t, Worker&)>& work) {
   std::atomic<size_t> next{0};
@@ -63,7 +66,7 @@ uint64_t PayloadReader::payload_offset() const { return state_->header.payload.o
 
 std::span<const std::byte> PayloadReader::read(size_t chunk, Worker& worker) const {
   const Chunk& place = state_->map.chunks[chunk];
-  const std::span<std::byte> bytes = std::span(worker.buffer).first(static_cast<size_t>(place.size));
+  const std::span<std::byte> bytes = worker.room(place.size);
   pread_exactly(state_->file, bytes, payload_offset() + place.offset, state_->path.native());
   check(chunk, worker.chunk_hash.update(bytes).finish());
   return bytes;
@@ -73,7 +76,7 @@ void PayloadReader::verify(size_t chunk, Worker& worker, PlainDigests plain) con
   const Chunk& place = state_->map.chunks[chunk];
   for (uint64_t done = 0; done < place.size;) {
     const auto size = static_cast<size_t>(std::min<uint64_t>(kPieceBytes, place.size - done));
-    const std::span<std::byte> piece = std::span(worker.buffer).first(size);
+    const std::span<std::byte> piece = worker.room(size);
     pread_exactly(state_->file, piece, payload_offset() + place.offset + done, state_->path.native());
     worker.chunk_hash.update(piece);
     if (plain == PlainDigests::check) worker.plain_hash.update(piece);

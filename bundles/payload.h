@@ -18,10 +18,13 @@ namespace gf {
 
 // What one thread reads and hashes with; made once per thread.
 struct Worker {
-  std::vector<std::byte> buffer;  // kChunkBytes
   Sha384 chunk_hash;
   Sha384 plain_hash;
-  Worker();
+  // The thread's buffer, grown to what is asked for, at most kChunkBytes.
+  std::span<std::byte> room(uint64_t bytes);
+
+ private:
+  std::vector<std::byte> buffer_;
 };
 
 // Calls work(item, worker) for every item below `items` on all cores. After an Error no new item is

@@ -186,7 +186,7 @@ class Unpacking {
     const auto [first, end] = reader_.map().of_file[index];
     for (size_t chunk = first; chunk < end; ++chunk) {
       const Chunk& place = reader_.map().chunks[chunk];
-      const auto bytes = std::span(worker.buffer).first(static_cast<size_t>(place.size));
+      const auto bytes = worker.room(place.size);
       pread_exactly(out, bytes, place.offset - file.offset, file.name);
       reader_.check(chunk, worker.chunk_hash.update(bytes).finish());
       worker.plain_hash.update(bytes);
