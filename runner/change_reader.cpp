@@ -121,6 +121,8 @@ class Reader {
     const Fd merged = try_open_folder(in.merged, name);
     if (!upper || !merged) throw system_error(errno, "cannot read the trial's folder " + printable(path));
     if (before.state.type != FileType::directory) {
+      if (before.state.type != FileType::absent) note_if_moved(path, before);
+      read_content(before, path);
       add(path, before, after, true);
       walk({upper, nullptr, merged}, path);
       return;

@@ -40,10 +40,26 @@ void mount_at(const std::string& source, const std::string& point, const char* t
     throw system_error(errno, "cannot mount " + std::string(what));
 }
 
-void bind_read_only(const std::string& source, const std::string& point, std::string_view what) {
-  mount_at(source, point, nullptr, MS_BIND, "", what);
-  // A bind mount takes flags only in a second call.
-  mount_at("none", point, nullptr, MS_BIND | MS_REMOUNT | MS_RDONLY | MS_NOSUID | MS_NODEV, "", what);
+// struct mount_attr of linux/mount.h, which cannot be included beside sys/mount.h everywhere.
+struct MountAttributes {
+  uint64_t set = 0;
+  uint64_t clear = 0;
+  uint64_t propagation = 0;
+  uint64_t user_namespace = 0;
+};
+constexpr uint64_t kReadOnly = 0x1;  // MOUNT_ATTR_RDONLY, _NOSUID, _NODEV
+constexpr uint64_t kNoSetuid = 0x2;
+constexpr uint64_t kNoDevices = 0x4;
+
+// Read-only before it is attached: a remount could not address it through `place`, which is what
+// lies below.
+void bind_read_only(const std::string& source, const Fd& place, std::string_view what) {
+  const Fd tree(static_cast<int>(::syscall(SYS_open_tree, AT_FDCWD, source.c_str(), OPEN_TREE_CLONE | O_CLOEXEC)));
+  const MountAttributes attributes{kReadOnly | kNoSetuid | kNoDevices, 0, 0, 0};
+  if (!tree || ::syscall(SYS_mount_setattr, tree.get(), "", AT_EMPTY_PATH, &attributes, sizeof attributes) != 0 ||
+      ::syscall(SYS_move_mount, tree.get(), "", place.get(), "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) !=
+          0)
+    throw system_error(errno, "cannot mount " + std::string(what));
 }
 
 uint64_t mount_id_of(const Fd& fd) {
@@ -66,7 +82,7 @@ class Builder {
     merged_ = open_file(tree_.merged, O_PATH | O_DIRECTORY);
     for (const MountEntry& entry : mounts_below(entries_, request_.target)) add_mount(entry);
     add_kernel_file_systems();
-    if (show_rpm_) bind_read_only(std::string(kRpm), point_at(kRpm), "the host's /usr/lib/rpm");
+    if (show_rpm_) bind_read_only(std::string(kRpm), point_fd(kRpm), "the host's /usr/lib/rpm");
     for (const std::string& path : request_.hidden) cover(path);
     return std::move(tree_);
   }
@@ -179,9 +195,9 @@ class Builder {
     if (shown == Shown::overlay) {
       mount_overlay(entry.point, source, path_of(place), flags_of(entry));
     } else if (shown == Shown::read_only) {
-      bind_read_only(path_of(source), path_of(place), what);
+      bind_read_only(path_of(source), place, what);
     } else {
-      bind_read_only(request_.scratch + "/empty", path_of(place), what);
+      bind_read_only(request_.scratch + "/empty", place, what);
     }
   }
 
@@ -205,10 +221,14 @@ class Builder {
   void add_kernel_file_systems() {
     mount_at("sysfs", point_at("/sys"), "sysfs", kInert | MS_RDONLY, "", "sysfs");
     if (request_.is_host && ::access("/sys/fs/selinux/enforce", F_OK) == 0)
-      bind_read_only("/sys/fs/selinux", point_at("/sys/fs/selinux"), "the state of SELinux");
+      bind_read_only("/sys/fs/selinux", point_fd("/sys/fs/selinux"), "the state of SELinux");
     mount_at("/dev", point_at("/dev"), nullptr, request_.is_host ? kBindAll : kBind, "", "/dev");
     read_run_folders();
-    mount_run(point_at("/run"), tree_.run_folders);
+    // Filled where a path leads into it; a path to the place itself leads to what lies below.
+    const std::string run = request_.scratch + "/run";
+    make_folder(run, 0755);
+    mount_run(run, tree_.run_folders);
+    mount_at(run, point_at("/run"), nullptr, MS_MOVE, "", "/run");
   }
 
   void read_run_folders() {
@@ -228,7 +248,7 @@ class Builder {
       return;
     const Fd place = point_fd(path);
     const bool is_folder = S_ISDIR(stat_of(place, path).st_mode);
-    bind_read_only(request_.scratch + (is_folder ? "/empty" : "/empty-file"), path_of(place), "a cover over " + path);
+    bind_read_only(request_.scratch + (is_folder ? "/empty" : "/empty-file"), place, "a cover over " + path);
   }
 
   const TreeRequest& request_;
@@ -239,14 +259,6 @@ class Builder {
   std::vector<Fd> points_;
   bool extra_ = false;
   bool show_rpm_ = false;
-};
-
-// struct mount_attr of linux/mount.h, which cannot be included beside sys/mount.h everywhere.
-struct MountAttributes {
-  uint64_t set = 0;
-  uint64_t clear = 0;
-  uint64_t propagation = 0;
-  uint64_t user_namespace = 0;
 };
 
 void make_device(const char* path, unsigned minor, unsigned major) {
@@ -282,7 +294,7 @@ void enter_tree(const Tree& tree) {
 }
 
 void narrow_tree_for_scripts(const std::vector<RunFolder>& run_folders) {
-  const MountAttributes attributes{0x2 | 0x4, 0, 0, 0};  // MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV
+  const MountAttributes attributes{kNoSetuid | kNoDevices, 0, 0, 0};
   if (::syscall(SYS_mount_setattr, AT_FDCWD, "/", 0x8000 /* AT_RECURSIVE */, &attributes, sizeof attributes) != 0)
     throw system_error(errno, "cannot take device and setuid files of the trial out of use");
   for (const char* point : {"/dev", "/proc", "/run"})
