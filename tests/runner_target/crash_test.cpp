@@ -33,6 +33,20 @@ int dying_commit(Channel& channel, const nlohmann::json& request, std::vector<Fd
   return commit_main(channel, request, fds, [&](std::string_view) { die_at_step(left); });
 }
 
+// What somebody else does while a commit is made: at the first step, before anything is renamed, or
+// at the first rename, when part of it is done.
+std::string meddle_at;
+std::string meddle_with;
+
+int meddled_commit(Channel& channel, const nlohmann::json& request, std::vector<Fd>& fds) {
+  bool done = false;
+  return commit_main(channel, request, fds, [&](std::string_view step) {
+    if (done || step != meddle_at) return;
+    done = true;
+    write_all(open_file(meddle_with, O_WRONLY | O_CREAT | O_APPEND, 0644), as_bytes("somebody else\n"), "a test");
+  });
+}
+
 constexpr const char* kScript = R"(
 echo changed > /etc/issue; chown 3:4 /etc/issue
 chmod 4755 /etc/conf.d/a
@@ -250,4 +264,30 @@ TEST_CASE("a_whole_commit_without_its_marker_is_completed") {
   CHECK(recovery.kind == Recovery::Kind::completed);
   CHECK(recovery.commit_id == result.receipt.commit_id);
   CHECK(lab.target().commits_of("run").size() == 1);
+}
+
+TEST_CASE("a_file_that_changes_while_the_commit_is_made_keeps_the_change_and_all_else_is_undone") {
+  GF_NEEDS_TRIALS;
+  for (const char* step : {"intent", "staged", "renamed"}) {
+    TemporaryFolder outside;
+    meddle_at = step;
+    std::unique_ptr<SmallTarget> lab;
+    // The launcher sees the path only if it is known before it starts.
+    const std::filesystem::path link = outside / "meddle";
+    meddle_with = link.native();
+    lab = std::make_unique<SmallTarget>(std::vector<EntryPoint>{{"trial", &trial_main}, {"commit", &meddled_commit}});
+    lab->write("/etc/zz", "last\n");
+    std::filesystem::create_symlink(lab->root() / "etc/zz", link);
+    auto expected = snapshot(lab->root());
+    const CommitResult result =
+        commit_script(lab->target(), "echo x > /etc/issue; rm /etc/conf.d/a; echo y >> /etc/zz; echo n > /etc/new");
+    CHECK(result.kind == CommitResult::Kind::conflict);
+    CHECK(result.reason.find("/etc/zz") != std::string::npos);
+    CHECK(lab->read("/etc/zz") == "last\nsomebody else\n");
+    auto now = snapshot(lab->root());
+    now.erase("/etc/zz");
+    expected.erase("/etc/zz");
+    CHECK(now == expected);
+    CHECK(lab->target().recover().kind == Recovery::Kind::nothing_open);
+  }
 }
