@@ -193,9 +193,24 @@ class RuleReader {
   Questionnaires questions_;
 };
 
+// XCCDF 1.2, section 7.2.3.3.2: an item with a selected item that it conflicts with, or without one item of
+// each list that it requires, is not selected after all.
+bool stays_selected(xccdf_policy* policy, xccdf_item* item) {
+  const auto is_selected = [policy](const char* id) { return xccdf_policy_is_item_selected(policy, id); };
+  if (!is_selected(xccdf_item_get_id(item))) return false;
+  bool stays = true;
+  each(xccdf_item_get_conflicts(item), [&](const char* id) { stays = stays && !is_selected(id); });
+  each(xccdf_item_get_requires(item), [&](oscap_stringlist* alternatives) {
+    bool one = false;
+    each(oscap_stringlist_get_strings(alternatives), [&](const char* id) { one = one || is_selected(id); });
+    stays = stays && one;
+  });
+  return stays;
+}
+
 // As the evaluation walks: what is below a deselected group is not selected.
 void add_selected(xccdf_policy* policy, xccdf_item* item, RuleReader& reader, std::vector<RuleInfo>& rules) {
-  if (!xccdf_policy_is_item_selected(policy, xccdf_item_get_id(item))) return;
+  if (!stays_selected(policy, item)) return;
   if (xccdf_item_get_type(item) == XCCDF_RULE)
     rules.push_back(reader.read(reinterpret_cast<xccdf_rule*>(item)));
   else if (xccdf_item_get_type(item) == XCCDF_GROUP)

@@ -35,14 +35,13 @@ enum class Document { data_stream, benchmark };
 Document look_at_root(std::span<const std::byte> content, const std::string& name) {
   if (content.size() > std::numeric_limits<int>::max())
     throw Error(Code::input, name, ": expected at most 2 GiB, found ", content.size(), " bytes");
-  std::string problem;
   const std::unique_ptr<xmlTextReader, decltype(&xmlFreeTextReader)> reader(
       xmlReaderForMemory(reinterpret_cast<const char*>(content.data()), static_cast<int>(content.size()), nullptr,
                          nullptr, XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING),
       &xmlFreeTextReader);
-  if (!reader) throw Error(Code::internal, "cannot make an XML reader");
   while (true) {
-    const int more = xmlTextReaderRead(reader.get());
+    // There is no reader for an empty document.
+    const int more = reader ? xmlTextReaderRead(reader.get()) : -1;
     if (more != 1) throw Error(Code::input, name, ": expected a SCAP data stream or an XCCDF document, found no XML");
     const int type = xmlTextReaderNodeType(reader.get());
     if (type == XML_READER_TYPE_DOCUMENT_TYPE)

@@ -25,7 +25,7 @@ std::string parent_of(const std::string& path) {
 }  // namespace
 
 std::string literal_start(std::string_view pattern) {
-  if (!pattern.starts_with("^/")) return {};
+  if (!pattern.starts_with("^/") && !pattern.starts_with("^\\/")) return {};
   int depth = 0;
   for (size_t i = 0; i < pattern.size(); ++i) {
     if (pattern[i] == '\\')
