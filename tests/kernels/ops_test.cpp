@@ -1,6 +1,7 @@
 // One table of op cases, run on every backend: near the reference, and a row's bits the same whatever
 // other rows there are.
 #include <cmath>
+#include <cstdlib>
 #include <functional>
 
 #include "tests/kernels/backends.h"
@@ -204,6 +205,14 @@ TEST_CASE("an_instruction_set_that_is_not_there_is_refused", "[kernels]") {
   const Error error = test::error_of([] { make_cpu_ops(1, "MMX"); });
   CHECK(error.code() == Code::usage);
   CHECK(error.message().find(cpu_targets().front()) != std::string::npos);
+}
+
+TEST_CASE("the_environment_forces_an_instruction_set", "[kernels]") {
+  setenv("GF_CPU_TARGET", cpu_targets().back().c_str(), 1);
+  CHECK_NOTHROW(make_cpu_ops(1));
+  setenv("GF_CPU_TARGET", "MMX", 1);
+  CHECK(test::error_of([] { make_cpu_ops(1); }).code() == Code::usage);
+  unsetenv("GF_CPU_TARGET");
 }
 
 TEST_CASE("ops_of_an_unknown_name_are_refused", "[kernels]") {
