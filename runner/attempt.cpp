@@ -21,6 +21,7 @@ struct Diagnostics {
   std::optional<XccdfResult> result;
   std::string evidence;
   std::vector<Change> changes;
+  std::vector<std::string> companions;  // rules whose vetted fixes ran in the same trial
 };
 
 std::vector<std::string> named_by(const RuleInfo& rule) {
@@ -56,9 +57,53 @@ std::string names_of(const std::vector<RuleState>& states) {
   return names;
 }
 
+bool same_paths(const std::vector<Change>& a, const std::vector<Change>& b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](const Change& x, const Change& y) {
+    return x.path == y.path && x.after.content == y.after.content;
+  });
+}
+
+// The rule and all that read a changed file, evaluated in the trial.
+struct Look {
+  std::vector<std::string> readers;
+  std::vector<RuleState> broken;
+};
+
+Look look_at(const RunContext& run, Trial& trial, const std::string& rule, const std::vector<Change>& changes,
+             Diagnostics& seen) {
+  Look look;
+  look.readers = run.table.readers_of(changes, rule);
+  std::vector<std::string> rules = {rule};
+  rules.insert(rules.end(), look.readers.begin(), look.readers.end());
+  const std::vector<RuleState> states = run.evaluator.check(trial.view(), rules);
+  seen.result = states.front().result;
+  seen.evidence = states.front().evidence;
+  look.broken = run.table.broken_by(states);
+  return look;
+}
+
+// A fix often makes a file that another rule's fix would give its mode or owner. Where each rule that would
+// break has a vetted fix, those run in the same trial. False: one of them has none, or may not run.
+bool run_companions(const RunContext& run, Trial& trial, const std::vector<RuleState>& broken,
+                    std::vector<std::string>& named, Diagnostics& seen) {
+  for (const RuleState& state : broken) {
+    const RuleInfo& rule = *run.table.get(state.rule_id).info;
+    if (!rule.bash_fix) return false;
+    const std::vector<std::string> also_named = named_by(rule);
+    const auto judged = run.gate.approve(Proposal{rule.id, Origin::vetted, "bash", rule.bash_fix->script, also_named});
+    if (!std::holds_alternative<ApprovedScript>(judged)) return false;
+    const ScriptResult outcome = trial.run(std::get<ApprovedScript>(judged), run.limits);
+    seen.output += "\n[the vetted fix of " + rule.id + ", exit status " + std::to_string(outcome.exit_code) + "]\n" +
+                   outcome.output;
+    seen.companions.push_back(rule.id);
+    named.insert(named.end(), also_named.begin(), also_named.end());
+  }
+  return true;
+}
+
 // Everything after the gate's first word; `seen` holds what is known when it returns or throws.
 AttemptResult run_in_trial(const RunContext& run, Checks& checks, const AttemptInput& input,
-                           const ApprovedScript& script, const std::vector<std::string>& named, Diagnostics& seen) {
+                           const ApprovedScript& script, std::vector<std::string> named, Diagnostics& seen) {
   std::unique_ptr<Trial> trial = run.target.branch();
   const RuleState untouched = run.evaluator.check(trial->view(), {input.rule}).front();
   if (untouched.result == XccdfResult::pass) {
@@ -74,31 +119,39 @@ AttemptResult run_in_trial(const RunContext& run, Checks& checks, const AttemptI
     return finished(AttemptResult::Kind::failed,
                     "the script was stopped after " + std::to_string(run.limits.seconds) + " seconds");
 
-  std::vector<std::string> readers = run.table.readers_of(changes.changes, input.rule);
-  std::vector<std::string> looked_at = {input.rule};
-  looked_at.insert(looked_at.end(), readers.begin(), readers.end());
-  const std::vector<RuleState> states = run.evaluator.check(trial->view(), looked_at);
-  seen.result = states.front().result;
-  seen.evidence = states.front().evidence;
-  if (states.front().result != XccdfResult::pass)
+  Look look = look_at(run, *trial, input.rule, changes.changes, seen);
+  if (*seen.result == XccdfResult::pass && !look.broken.empty() &&
+      run_companions(run, *trial, look.broken, named, seen)) {
+    changes = trial->changes(input.rule, input.origin, named);
+    seen.changes = changes.changes;
+    look = look_at(run, *trial, input.rule, changes.changes, seen);
+  }
+  if (*seen.result != XccdfResult::pass)
     return finished(AttemptResult::Kind::failed, "after the script the rule is " + std::string(to_text(*seen.result)));
   if (changes.changes.empty())
     return finished(AttemptResult::Kind::failed, "the rule passes in the trial, but no file of the target was changed");
-  const std::vector<RuleState> broken = run.table.broken_by(states);
-  if (!broken.empty())
-    return finished(AttemptResult::Kind::failed, "rules that pass would not pass any more: " + names_of(broken));
+  if (!look.broken.empty())
+    return finished(AttemptResult::Kind::failed, "rules that pass would not pass any more: " + names_of(look.broken));
 
-  std::variant<ApprovedChanges, Refusal> judged = run.gate.approve(changes);
-  if (const Refusal* refusal = std::get_if<Refusal>(&judged)) return refused(*refusal);
   AttemptResult result;
+  if (const auto judged = run.gate.approve(changes); const Refusal* refusal = std::get_if<Refusal>(&judged))
+    return refused(*refusal);
   result.access = run.gate.access_checks(changes);
   if (const auto worse = checks.worsened_in(*trial, result.access))
     return finished(AttemptResult::Kind::unhealthy, *worse);
+  // A check runs programs of the target: what is committed is what is there after it, judged once more.
+  std::variant<ApprovedChanges, Refusal> judged = run.gate.approve(trial->changes(input.rule, input.origin, named));
+  if (const Refusal* refusal = std::get_if<Refusal>(&judged)) return refused(*refusal);
+  if (!same_paths(std::get<ApprovedChanges>(judged).changes().changes, changes.changes))
+    return finished(AttemptResult::Kind::unhealthy,
+                    "the health or access checks changed files of the trial themselves");
   result.kind = AttemptResult::Kind::passed;
   result.reason = "the rule passes in the trial";
+  for (const std::string& companion : seen.companions)
+    result.reason += "; the vetted fix of " + companion + " ran after it";
   result.trial = std::move(trial);
   result.changes.emplace(std::get<ApprovedChanges>(std::move(judged)));
-  result.readers = std::move(readers);
+  result.readers = std::move(look.readers);
   return result;
 }
 
@@ -128,6 +181,7 @@ json attempt_body(const AttemptInput& input, const AttemptResult& result, const 
   if (!result.refused_by.empty()) body["refused_by"] = result.refused_by;
   if (seen.exit_code) body["exit_code"] = *seen.exit_code;
   if (seen.result) body["result"] = to_text(*seen.result);
+  if (!seen.companions.empty()) body["companions"] = seen.companions;
   if (input.plan) body["plan"] = to_json(*input.plan);
   return body;
 }

@@ -8,6 +8,7 @@
 
 #include "kernels/base/error.h"
 #include "runner/journal_bodies.h"
+#include "runner/scan_in_parts.h"
 
 namespace gf {
 namespace {
@@ -25,7 +26,7 @@ Committer::Result Committer::commit(const AttemptInput& input, const AttemptResu
   const std::lock_guard lock(mutex_);
   const std::vector<Change>& changes = attempt.changes->changes().changes;
   checks_.remember(attempt.access);
-  const std::string commit_id = run_.target.next_commit_id(run_.run_id);
+  const std::string commit_id = run_.target.new_commit_id(run_.run_id);
   run_.journal.append("commit_intent", {{"rule", input.rule},
                                         {"commit_id", commit_id},
                                         {"attempt", attempt.number},
@@ -36,7 +37,14 @@ Committer::Result Committer::commit(const AttemptInput& input, const AttemptResu
         "commit",
         {{"rule", input.rule}, {"commit_id", commit_id}, {"outcome", outcome}, {"reason", reason}, {"result", result}});
   };
-  const CommitResult committed = run_.target.commit(*attempt.trial, *attempt.changes, commit_id);
+  CommitResult committed;
+  try {
+    committed = run_.target.commit(*attempt.trial, *attempt.changes, run_.run_id, commit_id);
+  } catch (const Error& error) {
+    // Target::commit throws with the target as it was before.
+    journal_outcome("rolled_back", error.what(), nullptr);
+    throw;
+  }
   if (committed.kind == CommitResult::Kind::conflict) {
     journal_outcome("conflict", committed.reason, nullptr);
     return {Outcome::conflict, committed.reason};
@@ -85,9 +93,7 @@ size_t Committer::culprit_of(const std::string& rule) {
   while (breaks - passes > 1) {
     const size_t middle = (passes + breaks) / 2;
     const std::unique_ptr<Trial> probe = run_.target.branch();
-    std::vector<Receipt> later;
-    for (size_t i = batch_.size(); i > middle; --i) later.push_back(batch_[i - 1].receipt);
-    probe->undo(later);
+    for (size_t i = batch_.size(); i > middle; --i) run_.target.undo_in(*probe, batch_[i - 1].receipt);
     const RuleState state = run_.evaluator.check(probe->view(), {rule}).front();
     (state.result == XccdfResult::pass ? passes : breaks) = middle;
   }
@@ -100,7 +106,7 @@ std::vector<std::string> Committer::check_batch() {
   while (!batch_.empty()) {
     const auto start = std::chrono::steady_clock::now();
     const std::unique_ptr<Trial> look = run_.target.branch();
-    const std::vector<RuleState> states = run_.evaluator.scan(look->view());
+    const std::vector<RuleState> states = scan_in_parts(run_.evaluator, look->view(), run_.job.parallel_trials);
     const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     std::vector<RuleState> different;
     for (const RuleState& state : states)
@@ -135,7 +141,7 @@ std::vector<std::string> Committer::check_batch() {
     batch_.erase(batch_.begin() + static_cast<std::ptrdiff_t>(culprit));
     // What those commits had fixed must be seen anew.
     const std::unique_ptr<Trial> after = run_.target.branch();
-    const std::vector<RuleState> now = run_.evaluator.scan(after->view());
+    const std::vector<RuleState> now = scan_in_parts(run_.evaluator, after->view(), run_.job.parallel_trials);
     for (std::string& reopened : run_.table.replace(now)) undone.push_back(std::move(reopened));
   }
   return undone;

@@ -53,9 +53,10 @@ constexpr uint64_t kNoDevices = 0x4;
 
 // Read-only before it is attached: a remount could not address it through `place`, which is what
 // lies below.
-void bind_read_only(const std::string& source, const Fd& place, std::string_view what) {
+void bind_read_only(const std::string& source, const Fd& place, std::string_view what,
+                    uint64_t more_attributes = kNoSetuid | kNoDevices) {
   const Fd tree(static_cast<int>(::syscall(SYS_open_tree, AT_FDCWD, source.c_str(), OPEN_TREE_CLONE | O_CLOEXEC)));
-  const MountAttributes attributes{kReadOnly | kNoSetuid | kNoDevices, 0, 0, 0};
+  const MountAttributes attributes{kReadOnly | more_attributes, 0, 0, 0};
   if (!tree || ::syscall(SYS_mount_setattr, tree.get(), "", AT_EMPTY_PATH, &attributes, sizeof attributes) != 0 ||
       ::syscall(SYS_move_mount, tree.get(), "", place.get(), "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) !=
           0)
@@ -82,7 +83,8 @@ class Builder {
     merged_ = open_file(tree_.merged, O_PATH | O_DIRECTORY);
     for (const MountEntry& entry : mounts_below(entries_, request_.target)) add_mount(entry);
     add_kernel_file_systems();
-    if (show_rpm_) bind_read_only(std::string(kRpm), point_fd(kRpm), "the host's /usr/lib/rpm");
+    // With the host's own options: rules about mount options must not be answered by options of ours.
+    if (show_rpm_) bind_read_only(std::string(kRpm), point_fd(kRpm), "the host's /usr/lib/rpm", 0);
     for (const std::string& path : request_.hidden) cover(path);
     return std::move(tree_);
   }

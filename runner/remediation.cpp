@@ -18,7 +18,7 @@ namespace {
 // A trial is repeated when the target changed under it; more often than this, something is wrong.
 constexpr int kMostConflicts = 5;
 // Commits after which the whole profile is scanned again within a phase.
-constexpr size_t kBatch = 60;
+constexpr size_t kBatch = 200;
 
 int64_t model_attempts_of(const RunContext& run) {
   if (run.models == nullptr) return 0;

@@ -15,6 +15,7 @@
 #include "runner/record.h"
 #include "runner/remediation.h"
 #include "runner/report_folder.h"
+#include "runner/scan_in_parts.h"
 #include "runner/setup.h"
 #include "runner/signer.h"
 
@@ -73,13 +74,17 @@ std::string counts_of(const std::vector<RuleState>& states) {
   return text;
 }
 
+// With `xccdf`: one evaluation of all rules, which has a results document.
 std::vector<RuleState> scan_target(Target& target, Evaluator& evaluator, Journal& journal, const std::string& phase,
-                                   std::vector<std::byte>* xccdf = nullptr) {
+                                   int64_t parts, std::vector<std::byte>* xccdf = nullptr) {
   const auto start = Clock::now();
   // A scan looks through a branch that is thrown away: probes cannot write to the target.
   const std::unique_ptr<Trial> look = target.branch();
-  std::vector<RuleState> states = evaluator.scan(look->view(), xccdf);
-  journal.append("scan", {{"phase", phase}, {"seconds", seconds_since(start)}, {"states", states_body(states)}});
+  std::vector<RuleState> states =
+      xccdf != nullptr ? evaluator.scan(look->view(), xccdf) : scan_in_parts(evaluator, look->view(), parts);
+  json body = {{"phase", phase}, {"seconds", seconds_since(start)}, {"states", states_body(states)}};
+  if (xccdf != nullptr && !xccdf->empty()) body["xccdf_digest"] = sha384(*xccdf).hex();
+  journal.append("scan", std::move(body));
   spdlog::info("scan ({}): {}", phase, counts_of(states));
   return states;
 }
@@ -186,14 +191,14 @@ int run_job(const std::filesystem::path& job_toml, const RunOptions& options, La
   journal.append("models", models_body(models.get()));
   journal.append("waivers", waivers_body(setup.manifest));
 
-  RuleTable table(evaluator->benchmark(), scan_target(*target, *evaluator, journal, "before"));
+  RuleTable table(evaluator->benchmark(), scan_target(*target, *evaluator, journal, "before", job.parallel_trials));
   const RunContext run{job,     setup.manifest, *setup.gate,  setup.limits, *target,     *evaluator,
                        journal, table,          models.get(), stop,         start.run_id};
   Remediation remediation(run);
   const std::optional<Error> trouble = remediate(remediation, journal);
 
   std::vector<std::byte> xccdf;
-  table.replace(scan_target(*target, *evaluator, journal, "after", &xccdf));
+  table.replace(scan_target(*target, *evaluator, journal, "after", 1, &xccdf));
   const size_t findings = journal_outcomes(journal, table);
   const Ending ending = ending_of(trouble, stop, remediation, findings, options.findings);
   journal.append("run_finished", {{"status", ending.status},

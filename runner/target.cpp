@@ -108,8 +108,10 @@ struct Target::State {
 
   void open_folders();
   void refuse_protected(const ChangeSet& set) const;
-  Intent intent_of(const Trial::State& trial, const ChangeSet& set, std::string_view run_id) const;
-  std::string next_commit_id(std::string_view run_id) const;
+  static Intent intent_of(const Trial::State& trial, const ChangeSet& set, std::string_view run_id,
+                          std::string commit_id);
+  std::string new_commit_id(std::string_view run_id);
+  std::map<std::string, size_t, std::less<>> numbers_given;  // by run; a conflict uses one up, too
   CommitResult result_after_death(const Intent& intent);
 };
 
@@ -184,20 +186,21 @@ void Target::State::refuse_protected(const ChangeSet& set) const {
     }
 }
 
-std::string Target::State::next_commit_id(std::string_view run_id) const {
+std::string Target::State::new_commit_id(std::string_view run_id) {
   const std::string prefix = std::string(run_id) + "-";
-  size_t highest = 0;
+  size_t& highest = numbers_given[std::string(run_id)];
   for (const std::string& name : names_in(commits, "the commits folder")) {
     if (!name.starts_with(prefix)) continue;
     const std::string digits = name.substr(prefix.size());
     if (digits.size() >= 6 && digits.size() < 12 && digits.find_first_not_of("0123456789") == std::string::npos)
       highest = std::max<size_t>(highest, std::stoul(digits));
   }
-  return prefix + commit_number(highest + 1);
+  return prefix + commit_number(++highest);
 }
 
-Intent Target::State::intent_of(const Trial::State& trial, const ChangeSet& set, std::string_view run_id) const {
-  Intent intent{next_commit_id(run_id), std::string(run_id), set.rule_id, set.origin, {}};
+Intent Target::State::intent_of(const Trial::State& trial, const ChangeSet& set, std::string_view run_id,
+                                std::string commit_id) {
+  Intent intent{std::move(commit_id), std::string(run_id), set.rule_id, set.origin, {}};
   std::map<uint64_t, int64_t> first_name;
   for (const Change& change : set.changes) {
     IntentEntry entry;
@@ -213,7 +216,8 @@ Intent Target::State::intent_of(const Trial::State& trial, const ChangeSet& set,
   return intent;
 }
 
-CommitResult Target::commit(const Trial& trial, const ApprovedChanges& approved, std::string_view run_id) {
+CommitResult Target::commit(const Trial& trial, const ApprovedChanges& approved, std::string_view run_id,
+                            std::string commit_id) {
   const std::lock_guard lock(state_->commit_mutex);
   check_run_name(run_id);
   const ChangeSet& set = approved.changes();
@@ -225,7 +229,10 @@ CommitResult Target::commit(const Trial& trial, const ApprovedChanges& approved,
     const auto& [path, what] = *from.moved.begin();
     return {CommitResult::Kind::conflict, {}, printable(path) + ": " + what};
   }
-  const Intent intent = state_->intent_of(from, set, run_id);
+  if (commit_id.empty()) commit_id = state_->new_commit_id(run_id);
+  if (!commit_id.starts_with(std::string(run_id) + "-") || commit_id.find('/') != std::string::npos)
+    throw Error(Code::internal, "the commit id ", printable(commit_id), " is not one of run ", run_id);
+  const Intent intent = State::intent_of(from, set, run_id, std::move(commit_id));
   std::vector<int> fds = {state_->root->get(), from.root->get(), state_->commits.get()};
   for (const Fd& held : state_->locks) fds.push_back(held.get());
   Child child = state_->launcher->launch("commit", {{"intent", to_json(intent)}}, fds);
@@ -246,6 +253,22 @@ CommitResult Target::State::result_after_death(const Intent& intent) {
   if (folder && has_file(folder, "done") && !has_file(folder, "undone"))
     return {CommitResult::Kind::committed, receipt_of(read_intent(folder, intent.commit_id)), ""};
   throw Error(Code::io, "the process of commit ", intent.commit_id, " was killed; the target is as it was before");
+}
+
+std::string Target::new_commit_id(std::string_view run_id) {
+  const std::lock_guard lock(state_->commit_mutex);
+  check_run_name(run_id);
+  return state_->new_commit_id(run_id);
+}
+
+void Target::undo_in(const Trial& trial, const Receipt& receipt) const {
+  const Fd folder = try_open_folder(state_->commits, receipt.commit_id);
+  if (!folder) throw Error(Code::target, "there is no commit ", printable(receipt.commit_id), " in the state folder");
+  const Intent intent = read_intent(folder, receipt.commit_id);
+  const Fd& view = *trial.state_->root;
+  if (const auto obstacle = obstacle_to_undo(view, intent, Expect::whole))
+    throw Error(Code::target, "commit ", receipt.commit_id, " cannot be taken back in a trial: ", *obstacle);
+  undo_commit(view, folder, intent, {});
 }
 
 void Target::roll_back(const Receipt& receipt) { roll_back(receipt.commit_id); }

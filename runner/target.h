@@ -117,7 +117,16 @@ class Target {
   // last changes(), else Code::forbidden. Originals and the full intent are durable before the first
   // rename. Modification times: a new or replaced file has the time that it has in the trial;
   // where only metadata changes, it stays. Throws Code::no_space, Code::io: the target is as before.
-  CommitResult commit(const Trial& trial, const ApprovedChanges& changes, std::string_view run_id);
+  // `commit_id`: one that new_commit_id() gave for this run; left out, a new one.
+  CommitResult commit(const Trial& trial, const ApprovedChanges& changes, std::string_view run_id,
+                      std::string commit_id = {});
+
+  // A commit id that was never used before, for the journal's intent.
+  std::string new_commit_id(std::string_view run_id);
+
+  // Takes a commit back in the trial's view alone: the target stays as it is. Later commits of the same
+  // files must have been taken back there first. Throws Code::target.
+  void undo_in(const Trial& trial, const Receipt& receipt) const;
 
   // Puts the saved originals back: content, mode, owner, attributes, times. Refuses (Code::target)
   // before touching anything where a file is neither as committed nor as before.
