@@ -65,6 +65,30 @@ std::string literal_start(std::string_view pattern) {
   return parent_of(literal);
 }
 
+std::vector<std::string> alternatives_of(std::string_view pattern) {
+  std::vector<std::string> alternatives(1);
+  int depth = 0;
+  for (size_t i = 0; i < pattern.size(); ++i) {
+    const char letter = pattern[i];
+    if (letter == '|' && depth == 0) {
+      alternatives.emplace_back();
+      continue;
+    }
+    if (letter == '(' || letter == '[') ++depth;
+    if (letter == ')' || letter == ']') --depth;
+    alternatives.back() += letter;
+    if (letter == '\\' && i + 1 < pattern.size()) alternatives.back() += pattern[++i];
+  }
+  // A search for "/etc/x" finds the file of that name; what else it might find lies deeper.
+  for (std::string& alternative : alternatives) {
+    if (!alternative.starts_with('/') && !alternative.starts_with("\\/")) continue;
+    std::string anchored(1, '^');
+    anchored += alternative;
+    alternative = std::move(anchored);
+  }
+  return alternatives;
+}
+
 void OvalPaths::add_check(xccdf_check* check) {
   if (xccdf_check_get_complex(check)) {
     each(xccdf_check_get_children(check), [this](xccdf_check* child) { add_check(child); });
@@ -155,10 +179,18 @@ void OvalPaths::add_set(oval_setobject* set, int depth) {
        [&](oval_filter* filter) { add_state(oval_filter_get_state(filter), depth + 1); });
 }
 
+// The values themselves, or where the paths that they match begin.
+std::vector<std::string> OvalPaths::starts_of(const Texts& texts) {
+  if (!texts.is_pattern) return texts.values;
+  std::vector<std::string> starts;
+  for (const std::string& value : texts.values)
+    for (const std::string& alternative : alternatives_of(value)) starts.push_back(literal_start(alternative));
+  return starts;
+}
+
 void OvalPaths::add_files(const Texts& folder, const Texts& name, const Texts& whole) {
-  for (const std::string& value : whole.values) add_path(whole.is_pattern ? literal_start(value) : value);
-  for (const std::string& value : folder.values) {
-    const std::string start = folder.is_pattern ? literal_start(value) : value;
+  for (const std::string& value : starts_of(whole)) add_path(value);
+  for (const std::string& start : starts_of(folder)) {
     if (start.empty()) continue;
     if (folder.is_pattern || name.is_pattern || name.values.empty()) {
       add_path(start);

@@ -16,6 +16,8 @@ class OscapContent;
 // "/etc/ssh", "^/etc/issue$" gives "/etc/issue". Empty where the pattern does not begin with "^/" or has
 // alternatives outside of parentheses.
 std::string literal_start(std::string_view pattern);
+// The pattern taken apart at each '|' outside of brackets; an alternative that begins with '/' gets a '^'.
+std::vector<std::string> alternatives_of(std::string_view pattern);
 
 class OvalPaths {
  public:
@@ -36,6 +38,7 @@ class OvalPaths {
   void add_object(oval_object* object, int depth);
   void add_set(oval_setobject* set, int depth);
   void add_state(oval_state* state, int depth);
+  static std::vector<std::string> starts_of(const Texts& texts);
   void add_files(const Texts& folder, const Texts& name, const Texts& whole);
   void add_path(const std::string& path);
   void add_known_database(const std::string& object_type);

@@ -129,8 +129,10 @@ class Builder {
     for (const char* name : {"/proc", "/sys", "/dev", "/run"}) need_folder(name);
     for (const std::string& path : request_.hidden)
       if (!exists(path)) need_folder(path);
+    // The library that evaluates packages is this machine's, so it needs this machine's rpm configuration,
+    // also where the target has one of its own.
     const Fd rpm_of_host(::open(kRpm.data(), O_PATH | O_DIRECTORY | O_CLOEXEC));
-    show_rpm_ = !request_.is_host && rpm_of_host && !exists(kRpm) && exists("/usr/lib");
+    show_rpm_ = !request_.is_host && rpm_of_host && exists("/usr/lib");
     if (show_rpm_) need_folder(kRpm);
   }
 

@@ -239,7 +239,22 @@ bool Remediation::take_model_attempt() {
   return left > 0;
 }
 
+// Where the policy lets no script of the model near a rule, whatever it says, the model is not asked.
+bool Remediation::model_may_try(const std::string& rule) {
+  const auto judged = run_.gate.approve(Proposal{rule, Origin::model, "bash", "true\n", {}});
+  const Refusal* refusal = std::get_if<Refusal>(&judged);
+  if (refusal == nullptr) return true;
+  const RuleRecord record = run_.table.get(rule);
+  const std::string policy = "the policy lets no script of the model near it (" + refusal->rule + ")";
+  if (record.history.empty())
+    run_.table.decide(rule, "refused", "the content has no fix for it, and " + policy);
+  else
+    run_.table.decide(rule, "not_fixed", why_not_fixed(record) + "; " + policy);
+  return false;
+}
+
 void Remediation::try_model(const std::string& rule) {
+  if (run_.models == nullptr || run_.manifest.attempts_per_rule == 0 || !model_may_try(rule)) return;
   const auto cancelled = [&] { return run_.stop.requested(); };
   for (int64_t attempt = 0; attempt < run_.manifest.attempts_per_rule; ++attempt) {
     if (out_of_time(rule) || !take_model_attempt()) return;

@@ -31,6 +31,7 @@ class Remediation {
   void work_on(const std::string& rule, Steps steps);
   // True: the rule is decided, and nothing more is to be tried.
   bool apply_fix(const AttemptInput& input);
+  bool model_may_try(const std::string& rule);
   void try_model(const std::string& rule);
   [[nodiscard]] std::vector<std::string> chosen(bool constrained, bool last) const;
   [[nodiscard]] std::vector<std::string> worth_repeating() const;
