@@ -23,15 +23,14 @@ std::string temporary_name(std::string_view name) {
 
 }  // namespace
 
-void write_atomically(const Fd& folder, std::string_view name, std::span<const std::byte> bytes,
-                      mode_t mode, Existing existing) {
+void write_atomically(const Fd& folder, std::string_view name, std::span<const std::byte> bytes, mode_t mode,
+                      Existing existing) {
   if (name.empty() || name.find('/') != std::string_view::npos)
     throw Error(Code::internal, "a file name, not a path, is needed: ", name);
   const std::string temporary = temporary_name(name);
   const std::string final_name(name);
   try {
-    Fd file(::openat(folder.get(), temporary.c_str(),
-                     O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
+    Fd file(::openat(folder.get(), temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
     if (!file) throw system_error(errno, "cannot create " + final_name);
     write_all(file, bytes, final_name);
     if (::fchmod(file.get(), mode) != 0) throw system_error(errno, "cannot set the mode of " + final_name);
@@ -46,8 +45,7 @@ void write_atomically(const Fd& folder, std::string_view name, std::span<const s
   sync_file(folder, "the folder of " + final_name);
 }
 
-void write_atomically(const std::filesystem::path& path, std::string_view text, mode_t mode,
-                      Existing existing) {
+void write_atomically(const std::filesystem::path& path, std::string_view text, mode_t mode, Existing existing) {
   const std::filesystem::path parent = path.has_parent_path() ? path.parent_path() : ".";
   write_atomically(open_directory(parent), path.filename().native(), as_bytes(text), mode, existing);
 }

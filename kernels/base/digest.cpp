@@ -40,8 +40,8 @@ std::string Digest::hex() const {
 
 Digest Digest::from_hex(std::string_view hex, std::string_view what) {
   if (hex.size() != 2 * kBytes)
-    throw Error(Code::input, what, ": expected a SHA-384 of 96 lower-case hexadecimal digits, found ",
-                hex.size(), " characters");
+    throw Error(Code::input, what, ": expected a SHA-384 of 96 lower-case hexadecimal digits, found ", hex.size(),
+                " characters");
   Digest digest;
   for (size_t i = 0; i < kBytes; ++i) {
     const int high = digit_value(hex[2 * i]);

@@ -122,8 +122,7 @@ std::vector<std::byte> read_file(const Fd& fd, uint64_t limit_bytes, std::string
   const struct stat status = stat_of(fd, what);
   if (!S_ISREG(status.st_mode)) throw Error(Code::input, what, ": expected a regular file");
   const auto size = static_cast<uint64_t>(status.st_size);
-  if (size > limit_bytes)
-    throw Error(Code::input, what, ": expected at most ", limit_bytes, " bytes, found ", size);
+  if (size > limit_bytes) throw Error(Code::input, what, ": expected at most ", limit_bytes, " bytes, found ", size);
   std::vector<std::byte> bytes(size);
   pread_exactly(fd, bytes, 0, what);
   return bytes;

@@ -23,7 +23,8 @@ class Builder : public nlohmann::json_sax<json> {
   bool number_integer(number_integer_t value) override { return add(json(value)); }
   bool number_unsigned(number_unsigned_t value) override { return add(json(value)); }
   bool number_float(number_float_t value, const string_t& text) override {
-    if (!limits_.floats_allowed) throw Error(Code::input, what_, ": floating point numbers are not allowed, found ", shortened(text, 40));
+    if (!limits_.floats_allowed)
+      throw Error(Code::input, what_, ": floating point numbers are not allowed, found ", shortened(text, 40));
     return add(json(value));
   }
   bool string(string_t& value) override { return add(json(std::move(value))); }

@@ -37,10 +37,10 @@ class JsonObject {
   double number_or(std::string_view key, double otherwise);
   bool boolean(std::string_view key);
   bool boolean_or(std::string_view key, bool otherwise);
-  std::vector<std::string> strings(std::string_view key);     // must be there
+  std::vector<std::string> strings(std::string_view key);  // must be there
   std::vector<std::string> strings_or_none(std::string_view key);
   JsonObject object(std::string_view key);
-  std::vector<JsonObject> objects(std::string_view key);      // must be there
+  std::vector<JsonObject> objects(std::string_view key);  // must be there
   [[nodiscard]] const std::string& path() const { return path_; }
   [[nodiscard]] const nlohmann::json& value() const { return *value_; }
   void finish() const;

@@ -1,8 +1,8 @@
 // TomlTable over toml++, which stays inside this file.
 #include "kernels/base/strict_toml.h"
 
-#include <algorithm>
 #include <toml++/toml.h>
+#include <algorithm>
 
 #include "kernels/base/error.h"
 #include "kernels/base/fd.h"
@@ -119,8 +119,8 @@ TomlTable TomlTable::parse(std::string_view text, std::string_view name, const s
   try {
     document->root = toml::parse(text, name);
   } catch (const toml::parse_error& error) {
-    throw Error(Code::input, position_text(document->name, error.source()), ": not valid TOML: ",
-                printable(shortened(error.description(), 300)));
+    throw Error(Code::input, position_text(document->name, error.source()),
+                ": not valid TOML: ", printable(shortened(error.description(), 300)));
   }
   auto state = std::make_unique<State>();
   state->table = &document->root;
@@ -174,7 +174,8 @@ double TomlTable::number_or(std::string_view key, double least, double most, dou
   const std::optional<double> number = node.is_number() ? node.value<double>() : std::nullopt;
   if (!number) throw state_->wrong_kind(key, "a number", node);
   if (!(*number >= least && *number <= most))
-    throw Error(Code::input, where(key), ": ", key, ": expected a number from ", least, " to ", most, ", found ", *number);
+    throw Error(Code::input, where(key), ": ", key, ": expected a number from ", least, " to ", most, ", found ",
+                *number);
   return *number;
 }
 

@@ -47,7 +47,8 @@ TEST_CASE("every_include_follows_the_layout", "[base]") {
   std::string found;
   int files = 0;
   for (const auto& [folder, allowed] : kMayInclude) {
-    for (const auto& entry : std::filesystem::recursive_directory_iterator(std::filesystem::path(GF_SOURCE_DIR) / folder)) {
+    for (const auto& entry :
+         std::filesystem::recursive_directory_iterator(std::filesystem::path(GF_SOURCE_DIR) / folder)) {
       const std::string extension = entry.path().extension().native();
       if (extension != ".h" && extension != ".cpp" && extension != ".cu" && extension != ".cuh") continue;
       ++files;

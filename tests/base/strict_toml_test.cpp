@@ -28,8 +28,9 @@ TEST_CASE("relative_paths_are_relative_to_their_file", "[base]") {
 TEST_CASE("types_ranges_and_choices_are_checked", "[base]") {
   TomlTable table = TomlTable::parse("n = 12\ns = \"blue\"\nl = [\"a\", 1]\n", "j", "/");
   CHECK(test::error_of([&] { table.integer("n", 0, 9); }).code() == Code::input);
-  CHECK(test::error_of([&] { table.choice("s", {"red", "green"}); }).message() ==
-        "j:2:5: s: expected one of red, green, found \"blue\"");
+  CHECK(test::error_of([&] {
+          table.choice("s", {"red", "green"});
+        }).message() == "j:2:5: s: expected one of red, green, found \"blue\"");
   CHECK(test::error_of([&] { table.strings("l"); }).code() == Code::input);
   CHECK(test::error_of([&] { table.string("missing"); }).code() == Code::input);
 }

@@ -19,10 +19,10 @@ namespace gf::test {
 // Counts the running test case as skipped, with its reason; the test must return after it.
 void skip(const std::string& reason);
 // Leaves the test case when it cannot run here. A skip is printed and counted, never silent.
-#define GF_SKIP(reason)      \
-  do {                       \
-    gf::test::skip(reason);  \
-    return;                  \
+#define GF_SKIP(reason)     \
+  do {                      \
+    gf::test::skip(reason); \
+    return;                 \
   } while (false)
 
 // A new empty folder, removed with all that is in it at the end of the scope.
