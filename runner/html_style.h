@@ -39,7 +39,7 @@ th,td{text-align:left;vertical-align:top;padding:6px 10px;border-bottom:1px soli
 th{font-weight:600;color:var(--soft);font-size:13px;border-bottom:2px solid var(--line)}
 td.n,th.n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
 table.fixed{table-layout:fixed}
-col.c-sev{width:86px}col.c-res{width:130px}col.c-rule{width:46%}col.c-kind{width:90px}col.c-by{width:80px}col.c-digest{width:165px}col.c-name{width:190px}
+col.c-sev{width:86px}col.c-res{width:130px}col.c-rule{width:36%}col.c-kind{width:90px}col.c-by{width:80px}col.c-digest{width:165px}col.c-name{width:190px}
 svg.bar{display:block;width:100%;height:14px}
 .b-pass{fill:#3b8f5e}.b-fail{fill:#c24a43}.b-rev{fill:#d9a441}.b-na{fill:#c3ccd4}
 .key{display:inline-block;margin-right:18px;color:var(--soft);font-size:13px}

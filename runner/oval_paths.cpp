@@ -2,6 +2,7 @@
 #include "runner/oval_paths.h"
 
 #include <array>
+#include <cctype>
 #include <utility>
 
 #include "runner/oscap_content.h"
@@ -87,6 +88,20 @@ std::vector<std::string> alternatives_of(std::string_view pattern) {
     alternative = std::move(anchored);
   }
   return alternatives;
+}
+
+std::string with_plain_dots(std::string_view pattern) {
+  std::string plain;
+  for (size_t i = 0; i < pattern.size(); ++i) {
+    const char next = i + 1 < pattern.size() ? pattern[i + 1] : ' ';
+    if (pattern[i] == '\\' && i + 1 < pattern.size()) {
+      plain += pattern[i++];
+    } else if (pattern[i] == '.' && std::isalnum(static_cast<unsigned char>(next)) != 0) {
+      plain += '\\';
+    }
+    plain += pattern[i];
+  }
+  return plain;
 }
 
 void OvalPaths::add_check(xccdf_check* check) {
@@ -184,7 +199,8 @@ std::vector<std::string> OvalPaths::starts_of(const Texts& texts) {
   if (!texts.is_pattern) return texts.values;
   std::vector<std::string> starts;
   for (const std::string& value : texts.values)
-    for (const std::string& alternative : alternatives_of(value)) starts.push_back(literal_start(alternative));
+    for (const std::string& alternative : alternatives_of(value))
+      starts.push_back(literal_start(with_plain_dots(alternative)));
   return starts;
 }
 

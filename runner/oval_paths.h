@@ -18,6 +18,9 @@ class OscapContent;
 std::string literal_start(std::string_view pattern);
 // The pattern taken apart at each '|' outside of brackets; an alternative that begins with '/' gets a '^'.
 std::vector<std::string> alternatives_of(std::string_view pattern);
+// Content seldom escapes the dots of file names: "^/etc/pam.d/x$" means /etc/pam.d/x, whatever else it matches.
+// A dot before a letter or digit is escaped.
+std::string with_plain_dots(std::string_view pattern);
 
 class OvalPaths {
  public:

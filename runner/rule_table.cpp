@@ -13,9 +13,13 @@ bool is_below(const std::string& path, const std::string& folder) {
          (folder.ends_with('/') || path[folder.size()] == '/');
 }
 
+bool is_whole_tree(const RuleInfo& rule, const std::string& read) {
+  return read == "/" || (rule.walks_file_system && read.find('/', 1) == std::string::npos);
+}
+
 bool reads(const RuleInfo& rule, const std::string& path) {
   return std::any_of(rule.read_paths.begin(), rule.read_paths.end(), [&](const std::string& read) {
-    return read != "/" && (path == read || is_below(path, read) || is_below(read, path));
+    return !is_whole_tree(rule, read) && (path == read || is_below(path, read) || is_below(read, path));
   });
 }
 
@@ -81,7 +85,7 @@ std::vector<std::string> RuleTable::readers_of(const std::vector<Change>& change
   std::vector<std::string> rules;
   for (const std::string& rule : order_) {
     const RuleInfo& info = *records_.at(rule).info;
-    if (rule == except || info.walks_file_system) continue;
+    if (rule == except) continue;
     const bool touched =
         std::any_of(changes.begin(), changes.end(), [&](const Change& change) { return reads(info, change.path); });
     if (touched) rules.push_back(rule);

@@ -43,7 +43,8 @@ class RuleTable {
   int64_t next_attempt_number(const std::string& rule);
   void set_lesson(const std::string& rule, const std::string& lesson);
 
-  // Rules (walkers of the file system left out) whose checks read one of these files, `except` left out.
+  // Rules whose checks read one of these files, `except` left out. Those that walk /, /etc, /usr ... are left to
+  // the scan of the whole profile.
   [[nodiscard]] std::vector<std::string> readers_of(const std::vector<Change>& changes,
                                                     const std::string& except) const;
   // Those of `states` that were pass and are anything else now; changes nothing.

@@ -14,8 +14,14 @@ namespace {
 
 using Parts = std::vector<std::vector<std::string>>;
 
-void deal(const std::vector<std::string>& rules, Parts& parts) {
+// Neighbours to the same part.
+void cut(const std::vector<std::string>& rules, Parts& parts) {
   for (size_t i = 0; i < rules.size(); ++i) parts[i * parts.size() / rules.size()].push_back(rules[i]);
+}
+
+// Neighbours to different parts.
+void deal(const std::vector<std::string>& rules, Parts& parts) {
+  for (size_t i = 0; i < rules.size(); ++i) parts[i % parts.size()].push_back(rules[i]);
 }
 
 Parts parts_of(const BenchmarkInfo& benchmark, size_t count) {
@@ -24,7 +30,7 @@ Parts parts_of(const BenchmarkInfo& benchmark, size_t count) {
   for (const RuleInfo& rule : benchmark.rules) (rule.walks_file_system ? walkers : others).push_back(rule.id);
   Parts parts(count);
   deal(walkers, parts);
-  deal(others, parts);
+  cut(others, parts);
   return parts;
 }
 

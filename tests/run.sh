@@ -21,7 +21,7 @@ esac
 # Programs that read what others wrote: run a second time with the address and undefined-behaviour
 # sanitizers. Names as in CMakeLists.txt, without "test-"; programs whose children live under memory
 # limits and system call filters are left out, since a sanitizer needs both otherwise.
-sanitized=(base bundles text runner-report job)
+sanitized=(base bundles text runner-report)
 program_seconds=900
 
 passed=0

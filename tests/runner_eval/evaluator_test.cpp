@@ -111,6 +111,7 @@ TEST_CASE("a_pattern_is_taken_apart_at_its_outer_alternatives", "[evaluator]") {
   CHECK(alternatives_of("/etc/a|^/usr/b$|(x|y)") == std::vector<std::string>{"^/etc/a", "^/usr/b$", "(x|y)"});
   CHECK(alternatives_of("a\\|b|[|]") == std::vector<std::string>{"a\\|b", "[|]"});
   CHECK(alternatives_of("") == std::vector<std::string>{""});
+  CHECK(with_plain_dots("^/etc/pam.d/.*\\.conf.$") == "^/etc/pam\\.d/.*\\.conf.$");
 }
 
 TEST_CASE("the_check_list_that_has_the_profile_is_taken_and_its_rules_are_read") {

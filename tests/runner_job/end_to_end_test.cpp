@@ -23,6 +23,19 @@ test::Finished verify(const SmallJob& job) {
                     "--trust", job.path("trust.toml").native()});
 }
 
+// What two runs of one job may differ in is when and in which order things happened.
+nlohmann::json without_times(nlohmann::json report) {
+  for (const char* key : {"run", "times", "commits"}) report.erase(key);
+  report["digests"].erase("previous_run");
+  report["digests"].erase("journal_head");
+  for (nlohmann::json& rule : report["rules"]) {
+    rule.erase("seconds");
+    for (nlohmann::json& attempt : rule["attempts"]) attempt.erase("seconds");
+    for (nlohmann::json& file : rule["files_changed"]) file.erase("commit_id");
+  }
+  return report;
+}
+
 }  // namespace
 
 TEST_CASE("a_run_fixes_what_can_be_fixed_and_reports_the_rest", "[job]") {
@@ -56,6 +69,23 @@ TEST_CASE("a_run_fixes_what_can_be_fixed_and_reports_the_rest", "[job]") {
   const test::Finished verified = verify(job);
   INFO(verified.output);
   CHECK(verified.status == 0);
+}
+
+TEST_CASE("the_same_job_in_an_empty_network_namespace_gives_the_same_report", "[job]") {
+  GF_NEEDS_ROOT();
+  const SmallJob job;
+  test::must_run({"cp", "-a", job.target().native(), job.path("pristine").native()});
+  REQUIRE(job.gf_run().status == 0);
+  const nlohmann::json with_interfaces = without_times(job.report());
+  const auto target_after = test::snapshot(job.target());
+  std::filesystem::remove_all(job.target());
+  std::filesystem::rename(job.path("pristine"), job.target());
+  const test::Finished run =
+      test::run({"unshare", "--net", std::string(GF_BIN_DIR) + "/gf-run", job.path("job.toml").native()});
+  INFO(run.output);
+  REQUIRE(run.status == 0);
+  CHECK(nlohmann::json::diff(with_interfaces, without_times(job.report())).dump(1) == "[]");
+  CHECK(test::snapshot(job.target()) == target_after);
 }
 
 TEST_CASE("a_second_run_changes_nothing", "[job]") {
