@@ -2,8 +2,8 @@
 # run.sh: installs what is missing, builds, runs every test and ends with one line,
 # "N passed, N failed, N skipped"; exits 1 when anything failed.
 #
-#   tests/run.sh            everything
-#   tests/run.sh --quick    no sanitizer build
+#   tests/run.sh                 release build, all tests
+#   tests/run.sh --sanitizers    and the tests of what others wrote once more with sanitizers
 #
 # Every test program prints "counted: N passed, N failed, N skipped" (tests/support/catch.cpp); one
 # that dies or hangs before that line counts as a failure. Output is kept in build/PRESET/test-logs/.
@@ -11,11 +11,11 @@ set -euo pipefail
 export LC_ALL=C
 cd "$(dirname "$0")/.."
 
-quick=no
+sanitizers=no
 case ${1:-} in
   '') ;;
-  --quick) quick=yes ;;
-  *) echo "run.sh: unknown argument $1; expected none, or --quick" >&2; exit 64 ;;
+  --sanitizers) sanitizers=yes ;;
+  *) echo "run.sh: unknown argument $1; expected none, or --sanitizers" >&2; exit 64 ;;
 esac
 
 # Programs that read what others wrote: run a second time with the address and undefined-behaviour
@@ -136,7 +136,7 @@ for folder in tests/data/goldens/*/; do
   check "golden $(basename "$folder")" timeout "$program_seconds" build/release/bin/gf-golden "$folder"
 done
 
-if [ "$quick" = no ]; then
+if [ "$sanitizers" = yes ]; then
   targets=()
   for name in "${sanitized[@]}"; do [ ! -x "build/release/bin/test-$name" ] || targets+=("test-$name"); done
   build asan --target "${targets[@]}"
