@@ -98,6 +98,19 @@ void journal_recovery(Journal& journal, const Recovery& recovery) {
   spdlog::warn("{} (commit {}, rule {})", what, recovery.commit_id, recovery.rule_id);
 }
 
+// Of a command that scans nothing and writes no report.
+Journal start_short_journal(const Job& job, const std::string& mode, const Recovery& recovery) {
+  RunStart start;
+  start.run_id = new_run_id();
+  start.mode = mode;
+  start.job = &job;
+  start.previous_run = head_of_latest_run(job.state).value_or(Digest{});
+  Journal journal = Journal::create(job.state, start.run_id, start.previous_run);
+  journal.append("run_started", run_started_body(start));
+  journal_recovery(journal, recovery);
+  return journal;
+}
+
 size_t journal_outcomes(Journal& journal, const RuleTable& table) {
   size_t findings = 0;
   for (const std::string& rule : table.all()) {
@@ -222,14 +235,7 @@ int recover(const std::filesystem::path& job_toml, Launcher& launcher) {
     std::puts("nothing to recover: no commit was interrupted");
     return 0;
   }
-  RunStart start;
-  start.run_id = new_run_id();
-  start.mode = "recover";
-  start.job = &job;
-  start.previous_run = head_of_latest_run(job.state).value_or(Digest{});
-  Journal journal = Journal::create(job.state, start.run_id, start.previous_run);
-  journal.append("run_started", run_started_body(start));
-  journal_recovery(journal, recovery);
+  Journal journal = start_short_journal(job, "recover", recovery);
   journal.append(
       "run_finished",
       {{"status", "complete"}, {"reason", "recovered"}, {"finished", format_time(system_time())}, {"exit_code", 0}});
@@ -248,14 +254,7 @@ int roll_back_run(const std::filesystem::path& job_toml, const std::string& run_
   if (receipts.empty() && !std::filesystem::exists(journal_path(job.state, run_id)))
     throw Error(Code::input, "no run ", run_id, " is known in ", job.state.native(),
                 "; gf-report show lists a report's run id");
-  RunStart start;
-  start.run_id = new_run_id();
-  start.mode = "roll_back";
-  start.job = &job;
-  start.previous_run = head_of_latest_run(job.state).value_or(Digest{});
-  Journal journal = Journal::create(job.state, start.run_id, start.previous_run);
-  journal.append("run_started", run_started_body(start));
-  journal_recovery(journal, recovery);
+  Journal journal = start_short_journal(job, "roll_back", recovery);
   for (const Receipt& receipt : receipts) {
     journal.append("roll_back", {{"commit_id", receipt.commit_id},
                                  {"rule", receipt.rule_id},
